@@ -1,0 +1,71 @@
+"""Finished parts of unfinished work, so that a killed job goes on where it was.
+
+Every part is the same bytes whether it was computed or read back, which is why a resumed job ends in
+the same result. A checkpoint of another job (other clip, masks or settings) is never used.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+from jaxtyping import Shaped
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from nvd_core.folder import atomic, checkpoint_path, write_json
+
+Arrays = dict[str, Shaped[np.ndarray, "..."]]
+
+
+@final
+@dataclass(frozen=True)
+class Checkpoints:
+    """The checkpoint folder of one job."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, folder: Path, fingerprint: str, *, resume: bool) -> Checkpoints:
+        """Take up the checkpoints in a decomposition folder, or begin anew where they are of another job."""
+        path = checkpoint_path(folder)
+        note = path / "job.json"
+        same = resume and note.is_file() and _fingerprint(note) == fingerprint
+        if not same:
+            shutil.rmtree(path, ignore_errors=True)
+            write_json(note, {"fingerprint": fingerprint})
+        return cls(path)
+
+    def load(self, name: str) -> Arrays | None:
+        """A part that was finished, or None."""
+        path = self.folder / f"{name}.safetensors"
+        try:
+            return load_file(path) if path.is_file() else None
+        except SafetensorError:
+            return None  # written by a program that was killed before fsync was through
+
+    def save(self, name: str, arrays: Arrays) -> None:
+        """Keep a finished part."""
+        save_arrays(self.folder / f"{name}.safetensors", arrays)
+
+    def discard(self) -> None:
+        """The job is done."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def save_arrays(path: Path, arrays: Arrays, metadata: dict[str, str] | None = None) -> None:
+    """Write arrays, whole or not at all."""
+    with atomic(path) as temporary:
+        # Not save_file, which gives the file to its owner alone.
+        temporary.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata))
+
+
+def _fingerprint(note: Path) -> str:
+    try:
+        return str(json.loads(note.read_text(encoding="utf-8"))["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

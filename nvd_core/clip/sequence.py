@@ -1,0 +1,120 @@
+"""Picture sequences: folders, patterns and single pictures."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from nvd_core.clip.pictures import SUFFIXES, read_rgb
+from nvd_core.clip.types import ClipInfo, Plate
+from nvd_core.conventions import Size
+from nvd_core.errors import InputError
+
+_PATTERN = re.compile(r"#+|%0?\d*d")
+_NUMBERED = re.compile(r"^(?P<prefix>.*?)(?P<number>\d+)$")
+
+
+def is_sequence(path: Path) -> bool:
+    """Whether a path names pictures rather than a video file."""
+    return path.is_dir() or bool(_PATTERN.search(path.name)) or path.suffix.lower() in SUFFIXES
+
+
+def safe_name(text: str) -> str:
+    """A name for files: letters, digits, ``_`` and ``-`` only, never empty."""
+    return re.sub(r"[^\w-]+", "_", text).strip("_") or "clip"
+
+
+def list_pictures(path: Path) -> dict[int, Path]:
+    """Frame number to file of a folder, a pattern or one picture.
+
+    Raises:
+        InputError: there is nothing, or more than one sequence, or a gap in the numbers.
+    """
+    if path.is_dir():
+        found = _only_sequence(path)
+    elif _PATTERN.search(path.name):
+        found = _matching(path)
+    elif path.is_file():
+        number = _NUMBERED.match(path.stem)
+        return {int(number["number"]) if number else 1: path}
+    else:
+        raise InputError("There is no such clip", where=path, hint="Check the path.")
+    missing = sorted(set(range(min(found), max(found) + 1)) - set(found))
+    if missing:
+        shown = ", ".join(map(str, missing[:5])) + (", …" if len(missing) > 5 else "")
+        raise InputError(f"The sequence lacks frames {shown}", where=path, hint="Render them again or use --frames.")
+    return dict(sorted(found.items()))
+
+
+def _only_sequence(folder: Path) -> dict[int, Path]:
+    groups: dict[tuple[str, str], dict[int, Path]] = defaultdict(dict)
+    pictures = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in SUFFIXES]
+    for file in pictures:
+        number = _NUMBERED.match(file.stem)
+        if number:
+            groups[number["prefix"], file.suffix.lower()][int(number["number"])] = file
+    if len(pictures) == 1 and not groups:
+        return {1: pictures[0]}
+    if not groups:
+        raise InputError("The folder holds no numbered pictures", where=folder, hint="PNG, JPEG, TIFF and EXR are read.")
+    if len(groups) > 1:
+        names = ", ".join(sorted(f"{prefix}#{suffix}" for prefix, suffix in groups)[:4])
+        raise InputError(f"The folder holds several sequences ({names})", where=folder, hint="Name one as a pattern.")
+    return next(iter(groups.values()))
+
+
+def _matching(pattern: Path) -> dict[int, Path]:
+    start, end = _PATTERN.split(pattern.name, maxsplit=1)
+    shape = re.compile(re.escape(start) + r"(\d+)" + re.escape(end))
+    folder = pattern.parent
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    found = {int(match[1]): file for file in files if (match := shape.fullmatch(file.name))}
+    if not found:
+        raise InputError("No picture fits the pattern", where=pattern, hint="Check the path.")
+    return found
+
+
+@final
+@dataclass(frozen=True)
+class Sequence:
+    """A clip made of one picture a frame."""
+
+    info: ClipInfo
+
+    def frames(self, numbers: Iterable[int]) -> Iterator[Plate]:
+        """See :meth:`nvd_core.clip.Clip.frames`."""
+        for number in numbers:
+            file = self.info.files[number - self.info.first]
+            plate = read_rgb(file)
+            size = Size(plate.shape[1], plate.shape[0])
+            if size != self.info.size:
+                raise InputError(f"The frame is {size}, the clip is {self.info.size}", where=file, hint="Use one size.")
+            yield plate
+
+
+def open_sequence(path: Path, fps: float | None) -> Sequence:
+    """Open pictures as a clip; the size is that of the first.
+
+    Raises:
+        InputError: see :func:`list_pictures`; or the first picture cannot be read.
+    """
+    files = list_pictures(path)
+    first = next(iter(files))
+    plate = read_rgb(files[first])
+    stem = files[first].stem
+    prefix = stem.rstrip("0123456789").rstrip("._- ") if len(files) > 1 else stem
+    return Sequence(
+        ClipInfo(
+            path=path,
+            name=safe_name(prefix or files[first].absolute().parent.name),
+            size=Size(plate.shape[1], plate.shape[0]),
+            fps=fps or 24.0,
+            first=first,
+            count=len(files),
+            files=tuple(files.values()),
+        )
+    )

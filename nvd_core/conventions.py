@@ -1,0 +1,51 @@
+"""Axes, units and names that the whole project shares, stated once.
+
+Arrays are ``(frame, height, width, channel)``; layer 0 is in front and the background is last.
+Pixel ``i`` has its centre at ``i`` in ``*_px`` coordinates (x right, y down from the top row).
+``uv_atlas`` is the STMap convention: [0, 1], origin bottom-left, texel centre ``(i + 0.5) / size``.
+Every conversion between the two goes through this module. Arguments may be floats or arrays.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple, TypeVar
+
+BACKGROUND: Final = "background"
+"""Name of the last layer, which every decomposition has."""
+
+T = TypeVar("T")
+
+
+class Size(NamedTuple):
+    """Width and height of a picture in pixels."""
+
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+def u_from_x(x_px: T, width: int) -> T:
+    """Horizontal atlas coordinate of a pixel position."""
+    return (x_px + 0.5) / width  # type: ignore[operator]
+
+
+def v_from_y(y_px: T, height: int) -> T:
+    """Vertical atlas coordinate (up) of a pixel position (down)."""
+    return 1 - (y_px + 0.5) / height  # type: ignore[operator]
+
+
+def x_from_u(u: T, width: int) -> T:
+    """Pixel position of a horizontal atlas coordinate."""
+    return u * width - 0.5  # type: ignore[operator]
+
+
+def y_from_v(v: T, height: int) -> T:
+    """Pixel position (down) of a vertical atlas coordinate (up)."""
+    return (1 - v) * height - 0.5  # type: ignore[operator]
+
+
+def rescale_px(position_px: T, source: int, target: int) -> T:
+    """The same point of a picture after a change of its size along one axis."""
+    return (position_px + 0.5) * (target / source) - 0.5  # type: ignore[operator]

@@ -1,0 +1,78 @@
+"""What each stage of a job cost, and how far the whole is."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar, final
+
+from nvd_core.protocol import Event, Progress, Stage
+
+Result = TypeVar("Result")
+
+SHARES: Final = {"prepare": 0.06, "solve": 0.62, "frames": 0.16, "measure": 0.11, "report": 0.05}
+"""Rough part of a job's time that each phase takes, in their order."""
+
+
+@final
+@dataclass
+class Ledger:
+    """Seconds and CPU seconds by stage.
+
+    Attributes:
+        stages: ``name``, ``layer``, ``seconds`` and ``cpu_seconds`` of each, in order.
+    """
+
+    stages: list[dict[str, Any]] = field(default_factory=list)
+    _started: float = field(default_factory=time.monotonic)
+
+    def phase(self, name: str, events: Generator[Event | float, None, Result]) -> Generator[Event, None, Result]:
+        """Pass a phase's events on, with progress turned into that of the whole job.
+
+        Args:
+            name: one of :data:`SHARES`.
+            events: stages, and progress within the phase as events or bare numbers from 0 to 1.
+        """
+        before = sum(share for other, share in SHARES.items() if list(SHARES).index(other) < list(SHARES).index(name))
+        yield Stage(name=name)
+        self._open(Stage(name=name))
+        while True:
+            try:
+                event = next(events)
+            except StopIteration as end:
+                self._close()
+                return end.value
+            if isinstance(event, Stage):
+                self._close()
+                self._open(event)
+                yield event
+            elif isinstance(event, (float, Progress)):
+                part = event.done if isinstance(event, Progress) else event
+                yield self._progress(before + SHARES[name] * part)
+            else:
+                yield event
+
+    def _progress(self, done: float) -> Progress:
+        spent = time.monotonic() - self._started
+        return Progress(done=round(done, 4), eta_s=round(spent / done * (1 - done), 1) if done > 0.03 else None)
+
+    def _open(self, stage: Stage) -> None:
+        self.stages.append({"name": stage.name, "layer": stage.layer, "seconds": -time.monotonic(), "cpu_seconds": -time.process_time()})
+
+    def _close(self) -> None:
+        stage = self.stages[-1]
+        stage["seconds"] = round(stage["seconds"] + time.monotonic(), 2)
+        stage["cpu_seconds"] = round(stage["cpu_seconds"] + time.process_time(), 2)
+
+
+def peak_memory_bytes() -> int | None:
+    """Most memory this process has used so far; None where the system does not say."""
+    if sys.platform == "win32":
+        return None
+    import resource  # noqa: PLC0415 (not on Windows)
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,111 @@
+"""The contact sheet: what an artist looks at first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from nvd_core.clip.colour import display_from_linear, to_display, to_linear, to_uint8
+from nvd_core.compositing import keep_plate, look_up
+from nvd_core.conventions import Size
+from nvd_core.decomposition import AtlasColour, Frame
+from nvd_core.shot import resized
+
+_WIDTH: Final = 480
+_GREY: Final = 0.18
+_INK: Final = ((0.90, 0.30, 0.05), (0.05, 0.35, 0.75))
+"""Two colours of the checker, linear."""
+
+Tile = UInt8[np.ndarray, "height width 3"]
+
+
+def checker_edit(atlas: AtlasColour, covered: Float32[np.ndarray, "height width"], text: str) -> AtlasColour:
+    """An atlas with a tinted checker and a word painted on it, to see whether paint sticks.
+
+    Args:
+        atlas: linear light.
+        covered: where the clip shows the layer.
+        text: painted large over the middle of the covered part.
+    """
+    rows, columns = np.nonzero(covered > 0.5)
+    if not rows.size:
+        return atlas
+    left, right = np.percentile(columns, (2, 98)).astype(int)
+    top, bottom = np.percentile(rows, (2, 98)).astype(int)
+    cell = max(4, int(max(right - left, bottom - top) / 24))
+    y, x = np.mgrid[: atlas.shape[0], : atlas.shape[1]]
+    odd = ((x // cell + y // cell) % 2).astype(bool)[..., None]
+    tinted = atlas * 0.5 + 0.5 * np.where(odd, _INK[0], _INK[1]).astype(np.float32)
+    return _lettered(tinted, text, left, right, (top + bottom) // 2)
+
+
+def _lettered(picture: AtlasColour, text: str, left: int, right: int, middle: int) -> AtlasColour:
+    """White letters with a black outline, between two columns, around a row."""
+    scale = (right - left) * 0.55 / cv2.getTextSize(text, cv2.FONT_HERSHEY_DUPLEX, 1, 1)[0][0]
+    thick = max(2, round(scale * 2.5))
+    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_DUPLEX, scale, thick)
+    corner = (int((left + right - width) // 2), int(middle + height // 2))
+    for light, weight in ((0.0, 3 * thick), (1.0, thick)):
+        ink = np.zeros(picture.shape[:2], np.uint8)
+        cv2.putText(ink, text, corner, cv2.FONT_HERSHEY_DUPLEX, scale, 255, weight, cv2.LINE_AA)
+        share = ink[..., None].astype(np.float32) / 255
+        picture = picture * (1 - share) + np.float32(light) * share
+    return picture
+
+
+def frame_rows(frame: Frame, originals: dict[str, AtlasColour], edits: dict[str, AtlasColour]) -> dict[str, Tile]:
+    """The tiles of one frame, by caption: plate, rebuilt, every layer alone, and the painted shot."""
+    plate = to_linear(frame.plate)
+    tiles = {"plate": plate, "rebuilt": frame.rebuilt}
+    edited = plate
+    for name, layer in frame.layers.items():
+        surface = look_up(originals[name], layer.uv_atlas)
+        alpha = layer.alpha[..., None]
+        tiles[name] = alpha * layer.residual * surface + (1 - alpha) * _GREY
+        painted = look_up(edits[name], layer.uv_atlas)
+        edited = edited + keep_plate(plate, layer.alpha, layer.residual, painted, surface) - plate
+    tiles["painted"] = edited
+    return {caption: _tile(display_from_linear(tile)) for caption, tile in tiles.items()}
+
+
+def contact_sheet(columns: Sequence[tuple[str, dict[str, Tile]]], atlases: dict[str, Tile]) -> Tile:
+    """One column a frame, one row a caption; the atlases below."""
+    rows = [
+        np.hstack([_captioned(tiles[caption], f"{caption}  {number}") for number, tiles in columns])
+        for caption in columns[0][1]
+    ]
+    width = rows[0].shape[1]
+    for name, atlas in atlases.items():
+        fitted = _fit(atlas, Size(width, 3 * _WIDTH // 2))
+        space = np.full((fitted.shape[0], width - fitted.shape[1], 3), 46, np.uint8)
+        rows.append(_captioned(np.hstack([fitted, space]), f"atlas of {name}  {atlas.shape[1]}x{atlas.shape[0]}"))
+    return np.vstack(rows)
+
+
+def shown_atlas(atlas: AtlasColour, covered: Float32[np.ndarray, "height width"]) -> Tile:
+    """An atlas for the eye: what no frame shows is darkened and hatched."""
+    display = to_uint8(display_from_linear(atlas))
+    y, x = np.mgrid[: atlas.shape[0], : atlas.shape[1]]
+    hatched = ((x + y) // 16 % 2 * 12).astype(np.uint8)[..., None]
+    return np.where(covered[..., None] > 0.5, display, display // 4 + hatched)
+
+
+def _tile(display: Float32[np.ndarray, "height width 3"]) -> Tile:
+    height, width = display.shape[:2]
+    return to_uint8(resized(to_display(display), Size(_WIDTH, round(_WIDTH * height / width))))
+
+
+def _fit(picture: Tile, room: Size) -> Tile:
+    height, width = picture.shape[:2]
+    scale = min(1.0, room.width / width, room.height / height)
+    return resized(picture, Size(max(1, round(width * scale)), max(1, round(height * scale))))
+
+
+def _captioned(tile: Tile, text: str) -> Tile:
+    bar = np.full((22, tile.shape[1], 3), 28, np.uint8)
+    cv2.putText(bar, text, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (225, 225, 225), 1, cv2.LINE_AA)
+    return np.vstack([bar, tile])

@@ -1,0 +1,216 @@
+"""The decomposition folder: what lies where, and how it is written.
+
+Everything is written to a temporary file beside its place and moved there when it is whole. An atlas
+that the artist has changed is never written over. Names read from a manifest cannot leave the folder.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+
+from nvd_core.errors import InputError
+
+SCHEMA_VERSION: Final = 1
+LAYER_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
+"""What compositing programs accept as the name of a layer: no dots, no digit in front."""
+
+FRAME_NAME: Final = re.compile(r".+\.\d{4,}\.exr")
+"""What the frame files of any decomposition are called."""
+
+LOCK: Final = ".lock"
+"""Held by the one who writes to the folder."""
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """The clip that was decomposed.
+
+    Attributes:
+        path: absolute.
+        sha256: of the content of all its files.
+        width: of the plate.
+        height: of the plate.
+        fps: frames a second.
+        first: plate number of the first frame used.
+        last: plate number of the last frame used.
+    """
+
+    path: str
+    sha256: str
+    width: int
+    height: int
+    fps: float
+    first: int
+    last: int
+
+    @property
+    def numbers(self) -> range:
+        """Plate numbers of the frames used."""
+        return range(self.first, self.last + 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """``manifest.json``. It is written last: a folder that has one is whole.
+
+    Attributes:
+        name: that the frame files begin with.
+        source: the clip.
+        layers: front to back; the last is the background.
+        atlas_files: for each layer the atlas to paint, relative to the folder.
+        original_files: for each layer the atlas as it was solved; an edit is the difference.
+        settings: resolved.
+        masks: name and path of each.
+        versions: of the programs that made it.
+        metrics: how good it is.
+        warnings: what the user should know.
+        schema_version: of this layout.
+    """
+
+    name: str
+    source: Source
+    layers: tuple[str, ...]
+    atlas_files: dict[str, str]
+    original_files: dict[str, str]
+    settings: dict[str, Any]
+    masks: tuple[dict[str, str], ...]
+    versions: dict[str, str]
+    metrics: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    schema_version: int = SCHEMA_VERSION
+
+    def frame_path(self, folder: Path, number: int) -> Path:
+        """The multilayer EXR of a frame."""
+        return frame_path(folder, self.name, number)
+
+
+def manifest_path(folder: Path) -> Path:
+    """Where the manifest lies."""
+    return folder / "manifest.json"
+
+
+def frame_path(folder: Path, name: str, number: int) -> Path:
+    """Where the multilayer EXR of a plate frame lies."""
+    return folder / "frames" / f"{name}.{number:04d}.exr"
+
+
+def checkpoint_path(folder: Path) -> Path:
+    """Where unfinished work lies; gone when the job is done."""
+    return folder / "checkpoint"
+
+
+def report_path(folder: Path) -> Path:
+    """Where the report lies."""
+    return folder / "report"
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether a folder is a decomposition, finished or not."""
+    only_lock = [path.name for path in folder.iterdir()] == [LOCK]
+    return manifest_path(folder).is_file() or checkpoint_path(folder).is_dir() or only_lock
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a finished decomposition.
+
+    Raises:
+        InputError: there is none, or it is of another version, or it names files outside the folder.
+    """
+    path = manifest_path(folder)
+    if not path.is_file():
+        unfinished = checkpoint_path(folder).is_dir()
+        raise InputError(
+            "The decomposition is not finished" if unfinished else "The folder is no decomposition",
+            where=folder,
+            hint="Run nvd decompose with --resume." if unfinished else "Name a folder that nvd decompose has made.",
+        )
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["schema_version"] != SCHEMA_VERSION:
+            raise InputError(
+                f"The decomposition has version {data['schema_version']}, this program reads {SCHEMA_VERSION}",
+                where=path,
+                hint="Decompose the clip again.",
+            )
+        known = {key: data[key] for key in (one.name for one in fields(Manifest)) if key in data}
+        known |= {"source": Source(**data["source"]), "layers": tuple(data["layers"])}
+        known |= {"masks": tuple(data["masks"]), "warnings": tuple(data["warnings"])}
+        manifest = Manifest(**known)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError("The manifest is damaged", where=path, hint="Decompose the clip again.") from error
+    for layer in manifest.layers:
+        if not LAYER_NAME.fullmatch(layer):
+            raise InputError(f"The manifest names a layer {layer!r}, which is no layer's name", where=path)
+        for files in (manifest.atlas_files, manifest.original_files):
+            inside(folder, files.get(layer, ""))
+    inside(folder, f"frames/{manifest.name}")
+    return manifest
+
+
+def inside(folder: Path, relative: str) -> Path:
+    """The path of a file that a manifest names.
+
+    Raises:
+        InputError: it leads out of the folder.
+    """
+    path = (folder / relative).resolve()
+    if not relative or not path.is_relative_to(folder.resolve()):
+        raise InputError(f"The manifest names a file outside its folder, {relative!r}", where=folder)
+    return path
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest: the folder is whole from now on."""
+    write_json(manifest_path(folder), asdict(manifest))
+
+
+def write_json(path: Path, data: object) -> None:
+    """Write JSON, whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary path with the same suffix, moved to ``path`` when the block ends well, else removed.
+
+    Raises:
+        InputError: the disk is full, or the place cannot be written to.
+    """
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def unwritable(path: Path, error: OSError) -> InputError:
+    """The sentence for a write that failed."""
+    if error.errno in _FULL:
+        return InputError("The disk is full", where=path, hint="Free some space and run again with --resume.")
+    reason = error.strerror or str(error)
+    return InputError(f"The file cannot be written: {reason}", where=path, hint="Choose another place with -o.")
+
+
+def sha256(path: Path) -> str:
+    """Digest of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,53 @@
+"""Step 6: the atlas, the layer's picture at full density, from the plates themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float32
+
+from nvd_core.clip.colour import linear_from_display
+from nvd_core.lattice.canvas import Average, Canvas
+from nvd_core.lattice.layer import LayerView
+from nvd_core.lattice.picture import Frame, invert_all, views
+from nvd_core.lattice.spline import LayerMap
+
+DENSITY: Final = 2.0
+"""Texels a plate pixel. Measured: 2 loses nothing with bilinear look-ups, 1 loses 1 to 2 dB."""
+
+SIDE_LIMIT: Final = 8192
+"""Longest side of an atlas, in texels: larger ones are a burden to paint on."""
+
+Atlas = Float32[np.ndarray, "height width 4"]
+
+
+def build_atlas(
+    layer: LayerView, mapping: LayerMap, canvas: Canvas, plates: Callable[[], Iterable[Frame]], rounds: int
+) -> Generator[float, None, Atlas]:
+    """Average the plates on a canvas.
+
+    Args:
+        layer: the layer, at working size.
+        mapping: its finished map.
+        canvas: where the atlas lies.
+        plates: starts a pass over the plates that show the layer.
+        rounds: passes; the first is a plain mean, the next ones are robust and even the light out.
+
+    Yields:
+        The part that is done, 0 to 1.
+
+    Returns:
+        Linear light, premultiplied; alpha 1 where a plate shows the layer, else 0 over colour that goes on.
+    """
+    inverses = invert_all(layer, mapping)
+    before = None
+    for number in range(rounds):
+        mean = Average(canvas, before)
+        for done, view in enumerate(views(layer, mapping, inverses, plates(), canvas, before)):
+            mean.add(view)
+            yield (number + done / len(layer.visible)) / rounds
+        before = mean.mean()
+    linear = linear_from_display(np.maximum(before, 0))
+    return np.dstack([linear, mean.covered()])

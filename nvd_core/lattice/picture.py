@@ -1,0 +1,113 @@
+"""The flat picture of a layer: a robust mean of all frames, seen through the map.
+
+The first mean is plain. In the next ones slow differences of light are taken out of each frame, and
+frames that differ count less, so that what passes over the surface is not in the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from nvd_core.clip.colour import linear_from_display
+from nvd_core.conventions import Size
+from nvd_core.lattice.canvas import Canvas, Display, View, average, trust
+from nvd_core.lattice.imaging import warp
+from nvd_core.lattice.inverse import InverseMap, invert
+from nvd_core.lattice.layer import LayerView
+from nvd_core.lattice.photometry import Picture, light_ratio
+from nvd_core.lattice.spline import LayerMap
+from nvd_core.parallel import map_ordered
+
+_LIGHT_SIGMA: Final = 1 / 64
+"""Light slower than this part of the frame's width is evened out before frames are averaged."""
+
+
+class Frame(NamedTuple):
+    """A frame of any size: its index, display-encoded colour, and the layer's alpha, 0 to 255."""
+
+    t: int
+    colour: Display
+    alpha: UInt8[np.ndarray, "height width"]
+
+
+def lay_out(layer: LayerView, mapping: LayerMap, density: float, limit: int) -> Canvas:
+    """The rectangle of the reference plane that holds the layer in all frames.
+
+    Half a percent of a frame's pixels may lie outside on each side, so that a few stray ones do not
+    blow it up. The density falls where a side would exceed ``limit`` texels.
+    """
+
+    def extent(t: int) -> Float32[np.ndarray, "2 2"]:
+        seen = mapping.positions(t)[::2, ::2][layer.inside(t)[::2, ::2]]
+        return np.percentile(seen, (0.5, 99.5), axis=0).astype(np.float32)
+
+    extents = np.stack(list(map_ordered(extent, layer.visible)))
+    reach = np.array(layer.size, np.float32)
+    low = np.floor(np.maximum(extents[:, 0].min(axis=0) - 3, -1.5 * reach))
+    high = np.ceil(np.minimum(extents[:, 1].max(axis=0) + 3, 2.5 * reach))
+    sides = high - low + 1
+    density = min(density, limit / float(sides.max()))
+    return Canvas((float(low[0]), float(low[1])), density, Size(*(int(np.ceil(side * density)) for side in sides)))
+
+
+def invert_all(layer: LayerView, mapping: LayerMap) -> dict[int, InverseMap]:
+    """The map turned around, for every frame that shows the layer."""
+    limit_px = 3.0 * max(layer.size)
+    turned = map_ordered(lambda t: invert(mapping.positions(t), layer.box(t), limit_px), layer.visible)
+    return dict(zip(layer.visible, turned, strict=True))
+
+
+def views(
+    layer: LayerView,
+    mapping: LayerMap,
+    inverses: dict[int, InverseMap],
+    frames: Iterable[Frame],
+    canvas: Canvas,
+    before: Display | None,
+) -> Iterator[View]:
+    """Frames made ready for averaging.
+
+    Args:
+        layer: the layer, at working size.
+        mapping: its map.
+        inverses: its map turned around.
+        frames: those that show the layer.
+        canvas: what they are averaged on.
+        before: the mean so far; its light is given to each frame.
+    """
+
+    def ready(frame: Frame) -> View:
+        colour, size = frame.colour, Size(frame.colour.shape[1], frame.colour.shape[0])
+        if before is not None:
+            light = _slow_light(layer, mapping, frame.t, canvas, before)
+            colour = colour / cv2.resize(light, size, interpolation=cv2.INTER_LINEAR)
+        scale = (size.width / layer.size.width, size.height / layer.size.height)
+        return View(colour, trust(frame.alpha), inverses[frame.t], scale)
+
+    return map_ordered(ready, frames)
+
+
+def _slow_light(layer: LayerView, mapping: LayerMap, t: int, canvas: Canvas, picture: Display) -> Display:
+    """Light of a frame against the picture's, at a quarter of the working size; it is smooth anyway."""
+    small = Size(max(2, layer.size.width // 4), max(2, layer.size.height // 4))
+    frame = cv2.resize(layer.frames[t], small, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    inside = cv2.resize(layer.alpha[t], small, interpolation=cv2.INTER_AREA) > 229
+    surface = warp(picture, canvas.texels(mapping.positions(t, small)))
+    return light_ratio(frame, surface, inside, _LIGHT_SIGMA * small.width)
+
+
+def layer_picture(layer: LayerView, mapping: LayerMap, rounds: int = 2) -> Picture:
+    """The layer's picture at working size, for comparing frames with."""
+    canvas = lay_out(layer, mapping, density=1.0, limit=4 * max(layer.size))
+    inverses = invert_all(layer, mapping)
+    before = None
+    for _ in range(rounds):
+        frames = (Frame(t, layer.frames[t].astype(np.float32) / 255, layer.alpha[t]) for t in layer.visible)
+        mean = average(canvas, views(layer, mapping, inverses, frames, canvas, before), before)
+        before = mean.mean()
+    return Picture(linear_from_display(np.maximum(before, 0)), mean.covered(), np.array(canvas.origin_px, np.float32))

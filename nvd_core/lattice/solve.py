@@ -1,0 +1,233 @@
+"""The lattice solver: the steps in their order, for one layer after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import Final, TypeVar, final
+
+import numpy as np
+from jaxtyping import Float32
+
+from nvd_core.checkpoints import Arrays, Checkpoints
+from nvd_core.clip import Plate
+from nvd_core.clip.colour import to_display, to_linear, to_uint8
+from nvd_core.compositing import look_up
+from nvd_core.conventions import Size, u_from_x, v_from_y
+from nvd_core.lattice.atlas import DENSITY, SIDE_LIMIT, Atlas, build_atlas
+from nvd_core.lattice.canvas import Canvas
+from nvd_core.lattice.layer import LayerView
+from nvd_core.lattice.light import estimate_residual
+from nvd_core.lattice.mapping import FLEXIBLE, RIGID, solve_mapping
+from nvd_core.lattice.matches import Matches, Registrar
+from nvd_core.lattice.picture import Frame, layer_picture, lay_out
+from nvd_core.lattice.refine import mean_error, register_again
+from nvd_core.lattice.spline import LayerMap, Lattice
+from nvd_core.lattice.start import find_start, most_agreeing
+from nvd_core.lattice.unfold import unfold
+from nvd_core.masks import Matte
+from nvd_core.protocol import Event, Progress, Stage
+from nvd_core.settings import QUALITY, Residual, Settings
+from nvd_core.shot import Shot
+from nvd_core.solution import LayerFrame
+
+Result = TypeVar("Result")
+
+_CELLS: Final = 192
+"""Lattice cells across the frame of a finished map."""
+
+_FLEXIBLE_IF_BELOW: Final = 0.85
+"""A layer is flexible where that explains the frames this much better (ratio of errors). Shadows and
+reflections make a flexible map of a stiff layer worse, not better, which is what the rule rests on."""
+
+_PAYS_IF_BELOW: Final = 0.97
+"""Registering again goes on while each pass makes the error at least this much smaller."""
+
+_SWIMS_PX: Final = 0.5
+"""A pass is not taken if points of the surface then swim against optical flow by more than this (median)."""
+
+_RADII: Final = {"place": (1 / 16, 1 / 42), "rigid": (1 / 42, 1 / 42, 1 / 128), "flexible": (1 / 128, 1 / 128, 1 / 256, 1 / 256)}
+"""Smoothing radius of each pass, in frame widths. Wide ones cannot follow a shadow over a floor."""
+
+
+@final
+@dataclass(frozen=True)
+class SolvedLayer:
+    """One layer of a solution.
+
+    Attributes:
+        name: of the layer.
+        mapping: from frames to the reference plane.
+        canvas: the part of the reference plane that the atlas shows.
+        atlas: linear, premultiplied, as it is written (rounded to half floats).
+    """
+
+    name: str
+    mapping: LayerMap
+    canvas: Canvas
+    atlas: Atlas
+
+
+@final
+@dataclass(frozen=True)
+class LatticeSolution:
+    """A decomposition by the lattice solver; see :class:`nvd_core.solution.Solution`."""
+
+    solved: tuple[SolvedLayer, ...]
+    numbers: range
+    residual: Residual
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names, front to back."""
+        return tuple(layer.name for layer in self.solved)
+
+    def atlas(self, layer: str) -> Atlas:
+        """The layer's flat picture."""
+        return next(one.atlas for one in self.solved if one.name == layer)
+
+    def frame(self, number: int, plate: Plate, mattes: tuple[Matte, ...]) -> tuple[LayerFrame, ...]:
+        """All layers of one frame, at the plate's size."""
+        linear, t = to_linear(plate), self.numbers.index(number)
+        return tuple(
+            self._layer_frame(layer, t, linear, alpha) for layer, alpha in zip(self.solved, mattes, strict=True)
+        )
+
+    def _layer_frame(
+        self, layer: SolvedLayer, t: int, plate: Float32[np.ndarray, "height width 3"], alpha: Matte
+    ) -> LayerFrame:
+        size = Size(plate.shape[1], plate.shape[0])
+        texels = layer.canvas.texels(layer.mapping.positions(t, size))
+        columns, rows = layer.canvas.size
+        uv_atlas = np.stack([u_from_x(texels[..., 0], columns), v_from_y(texels[..., 1], rows)], axis=-1)
+        surface = look_up(layer.atlas[..., :3], uv_atlas)
+        return LayerFrame(uv_atlas, alpha, estimate_residual(plate, surface, alpha, self.residual))
+
+    def arrays(self) -> Arrays:
+        """All but the atlases, which the decomposition folder holds as pictures."""
+        arrays: Arrays = {}
+        for layer in self.solved:
+            arrays[f"{layer.name}.nodes"] = layer.mapping.nodes
+            arrays[f"{layer.name}.reference"] = np.array(layer.mapping.reference)
+            arrays[f"{layer.name}.canvas"] = np.array([*layer.canvas.origin_px, layer.canvas.density])
+        return arrays
+
+
+def solve(shot: Shot, settings: Settings, checkpoints: Checkpoints) -> Generator[Event, None, LatticeSolution]:
+    """Decompose a shot.
+
+    Yields:
+        Stages, and progress from 0 to 1.
+
+    Returns:
+        The solution.
+    """
+    quality, count = QUALITY[settings.preset], len(shot.layers)
+    solved = []
+    for index, name in enumerate(shot.layers):
+        layer = LayerView(shot.frames, shot.alphas[index])
+        yield Stage(name="map", layer=name)
+        steps = _kept_map(layer, name, checkpoints, refines=quality.refines)
+        mapping = yield from _progress(steps, index / count, 0.7 / count)
+        yield Stage(name="atlas", layer=name)
+        canvas = lay_out(layer, mapping, DENSITY * shot.clip.info.size.width / shot.size.width, SIDE_LIMIT)
+        steps = _kept_atlas(shot, layer, index, mapping, canvas, checkpoints, rounds=quality.atlas_rounds)
+        atlas = yield from _progress(steps, (index + 0.7) / count, 0.3 / count)
+        solved.append(SolvedLayer(name, mapping, canvas, atlas))
+    return LatticeSolution(tuple(solved), shot.numbers, settings.residual)
+
+
+def _progress(steps: Generator[float, None, Result], start: float, share: float) -> Generator[Event, None, Result]:
+    """Turn a step's own 0 to 1 into its part of the whole."""
+    while True:
+        try:
+            done = next(steps)
+        except StopIteration as end:
+            return end.value
+        yield Progress(done=start + share * done)
+
+
+def _kept_map(
+    layer: LayerView, name: str, checkpoints: Checkpoints, *, refines: bool
+) -> Generator[float, None, LayerMap]:
+    """The layer's map, from the checkpoint if it is there."""
+    lattice = Lattice(layer.size, (layer.size.width - 1) / _CELLS)
+    if (kept := checkpoints.load(f"{name}.map")) is not None:
+        return LayerMap(int(kept["reference"]), lattice, kept["nodes"])
+    if layer.visible:
+        mapping = yield from _solve_map(layer, lattice, refines=refines)
+    else:
+        mapping = LayerMap(0, lattice, np.zeros((layer.count, lattice.rows, lattice.columns, 2), np.float32))
+    checkpoints.save(f"{name}.map", {"nodes": mapping.nodes, "reference": np.array(mapping.reference)})
+    return mapping
+
+
+def _solve_map(layer: LayerView, lattice: Lattice, *, refines: bool) -> Generator[float, None, LayerMap]:
+    """Steps 1 to 5."""
+    registrar = Registrar(layer)
+    yield 0.0
+    start = find_start(registrar)
+    matches = []
+    for match in registrar.pairs(start.motions):
+        matches.append(match)
+        yield 0.15 + 0.2 * len(matches) / registrar.pair_count
+    motion = most_agreeing(start, matches)
+    candidates = []
+    for stiffness in (RIGID, FLEXIBLE):
+        mapping = solve_mapping(layer, start.reference, motion, matches, stiffness).on(lattice)
+        candidates.append((mapping, mean_error(layer, mapping, layer_picture(layer, mapping, rounds=1))))
+        yield 0.35 + 0.15 * len(candidates)
+    (rigid, rigid_error), (flexible, flexible_error) = candidates
+    bends = flexible_error < _FLEXIBLE_IF_BELOW * rigid_error
+    mapping = flexible if bends else rigid
+    if refines:
+        kind = "flexible" if bends else "place" if layer.fills_frame else "rigid"
+        mapping = yield from _refine(layer, mapping, matches, _RADII[kind])
+    return unfold(layer, mapping)
+
+
+def _refine(
+    layer: LayerView, mapping: LayerMap, matches: list[Matches], radii: tuple[float, ...]
+) -> Generator[float, None, LayerMap]:
+    """Register again as long as it pays and the surface does not swim."""
+    picture = layer_picture(layer, mapping)
+    error = mean_error(layer, mapping, picture)
+    for done, radius in enumerate(radii):
+        yield 0.65 + 0.35 * done / len(radii)
+        moved = register_again(layer, mapping, picture, radius * layer.size.width)
+        if swimming_px(moved, matches) > max(_SWIMS_PX, swimming_px(mapping, matches)):
+            break
+        picture = layer_picture(layer, moved)
+        mapping, before, error = moved, error, mean_error(layer, moved, picture)
+        if error > _PAYS_IF_BELOW * before:
+            break
+    return mapping
+
+
+def swimming_px(mapping: LayerMap, matches: list[Matches]) -> float:
+    """Median distance, working px, between where the map and optical flow see a point one frame later."""
+    missed = []
+    for match in matches:
+        if match.frame_b - match.frame_a == 1 and len(match.points_a):
+            ends = [(match.frame_a, match.points_a[::8]), (match.frame_b, match.points_b[::8])]
+            a, b = (mapping.lattice.near(mapping.nodes[t], points) + points for t, points in ends)
+            missed.append(np.linalg.norm(a - b, axis=1))
+    return float(np.median(np.concatenate(missed))) if missed else 0.0
+
+
+def _kept_atlas(
+    shot: Shot, layer: LayerView, index: int, mapping: LayerMap, canvas: Canvas, checkpoints: Checkpoints, *, rounds: int
+) -> Generator[float, None, Atlas]:
+    """The layer's atlas, from the checkpoint if it is there, rounded to what a file holds of it."""
+    name = shot.layers[index]
+    if (kept := checkpoints.load(f"{name}.atlas")) is not None:
+        return kept["atlas"].astype(np.float32)
+
+    def plates() -> Iterator[Frame]:
+        for t, frame in zip(layer.visible, shot.plates([shot.numbers[t] for t in layer.visible]), strict=True):
+            yield Frame(t, to_display(frame.plate), to_uint8(frame.mattes[index]))
+
+    atlas = yield from build_atlas(layer, mapping, canvas, plates, rounds)
+    rounded = atlas.astype(np.float16)
+    checkpoints.save(f"{name}.atlas", {"atlas": rounded})
+    return rounded.astype(np.float32)

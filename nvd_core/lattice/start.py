@@ -1,0 +1,223 @@
+"""Step 2: a reference frame, and one homography a frame that leads to it.
+
+Motion is chained from frame to frame. Where the chain breaks (the object was hidden) or drifts,
+features found again in the reference frame replace it, frame by frame, wherever they explain the
+picture better.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, final
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Float32
+
+from nvd_core.lattice.imaging import pixel_grid, transform, translation
+from nvd_core.lattice.layer import LayerView
+from nvd_core.lattice.matches import Matches, Registrar
+from nvd_core.lattice.photometry import Picture, photo_error
+from nvd_core.parallel import map_ordered
+
+Homography = Float[np.ndarray, "3 3"]
+
+_MIN_MATCHES: Final = 12
+_FEATURES: Final = 1500
+_RATIO: Final = 0.8
+"""Lowe's ratio test: the best descriptor must be this much nearer than the second."""
+
+
+class Step(NamedTuple):
+    """Motion from a frame to the next that shows the layer, under two models."""
+
+    homography: Homography
+    similarity: Homography
+
+
+Motion = tuple[Homography, ...]
+"""For every frame, the homography to the reference frame, working px."""
+
+
+@final
+@dataclass(frozen=True)
+class Start:
+    """What the least squares begin with.
+
+    Attributes:
+        reference: the frame whose pixels are the layer's coordinates.
+        motions: three guesses of the way there: chained homographies, chained similarities (which
+            cannot shear away), and the best way found for each frame alone. Which one is right shows
+            when matches are at hand: see :func:`most_agreeing`.
+    """
+
+    reference: int
+    motions: tuple[Motion, ...]
+
+
+def find_start(registrar: Registrar) -> Start:
+    """Chain, choose the reference frame, and mend the chain with features."""
+    layer = registrar.layer
+    steps = list(map_ordered(lambda pair: _step(registrar, *pair), _consecutive(layer.visible)))
+    free = _chained(layer, [step.homography for step in steps])
+    stiff = _chained(layer, [step.similarity for step in steps])
+    reference = choose_reference(layer, free if layer.fills_frame else stiff)
+    features = _features_found_again(layer, reference)
+    mended = _mended(layer, steps, reference, features)
+    return Start(reference, tuple(_to_reference(layer, reference, motion) for motion in (free, stiff, mended)))
+
+
+def most_agreeing(start: Start, matches: Sequence[Matches]) -> Motion:
+    """The guess that the matches contradict least."""
+
+    def contradiction(motion: Motion) -> float:
+        missed = [_missed_px(motion, match) for match in matches]
+        return float(np.concatenate(missed).mean()) if missed else 0.0
+
+    return min(start.motions, key=contradiction)
+
+
+def _missed_px(motion: Motion, match: Matches) -> Float[np.ndarray, " match"]:
+    between = np.linalg.inv(motion[match.frame_b]) @ motion[match.frame_a]
+    predicted = transform(between, match.points_a[::8].astype(np.float64))
+    return np.minimum(np.linalg.norm(predicted - match.points_b[::8], axis=1), 20)
+
+
+def _to_reference(layer: LayerView, reference: int, motion: dict[int, Homography]) -> Motion:
+    """The same motion towards the reference frame; hidden frames move with the nearest one that is not."""
+    nearest = [min(layer.visible, key=lambda seen, t=t: abs(seen - t)) for t in range(layer.count)]
+    return tuple(np.linalg.inv(motion[reference]) @ motion[t] for t in nearest)
+
+
+def _consecutive(frames: Sequence[int]) -> list[tuple[int, int]]:
+    return list(zip(frames[:-1], frames[1:], strict=True))
+
+
+def _step(registrar: Registrar, a: int, b: int) -> Step:
+    layer = registrar.layer
+    guess = np.eye(3) if layer.fills_frame else translation(_centre(layer, b) - _centre(layer, a))
+    found = registrar.between(a, b, [guess], 3.0 if layer.areas_px.max() > 3000 else 1.0)
+    if len(found.points_a) < _MIN_MATCHES:
+        return Step(guess, guess)
+    free, _ = cv2.findHomography(found.points_a, found.points_b, cv2.RANSAC, 1.0)
+    stiff, _ = cv2.estimateAffinePartial2D(found.points_a, found.points_b, ransacReprojThreshold=1.5)
+    similarity = guess if stiff is None else np.vstack([stiff, [0, 0, 1]])
+    return Step(similarity if free is None else free, similarity)
+
+
+def _centre(layer: LayerView, t: int) -> Float[np.ndarray, " 2"]:
+    left, top, right, bottom = layer.box(t)
+    return np.array([left + right, top + bottom]) / 2
+
+
+def _chained(layer: LayerView, steps: Sequence[Homography]) -> dict[int, Homography]:
+    """Homographies to the first frame that shows the layer."""
+    matrices = {layer.visible[0]: np.eye(3)}
+    for (a, b), step in zip(_consecutive(layer.visible), steps, strict=True):
+        matrices[b] = matrices[a] @ np.linalg.inv(step)
+    return matrices
+
+
+def choose_reference(layer: LayerView, chained: dict[int, Homography]) -> int:
+    """The frame that shows most of what all frames show, and shows it large."""
+    spacing = max(4, round(math.sqrt(float(layer.areas_px.max()) / 400)))
+    points = {t: np.argwhere(layer.inside(t)[::spacing, ::spacing])[:, ::-1] * float(spacing) for t in layer.visible}
+
+    def score(reference: int) -> float:
+        inside, size = layer.inside(reference), layer.size
+        back = np.linalg.inv(chained[reference])
+        shared = 0.0
+        for t, seen in points.items():
+            column, row = np.rint(np.clip(transform(back @ chained[t], seen), -1, max(size))).astype(int).T
+            within = (column >= 0) & (row >= 0) & (column < size.width) & (row < size.height)
+            shared += float(inside[row[within], column[within]].sum()) / max(1, len(seen))
+        return shared * math.sqrt(float(layer.areas_px[reference]))
+
+    return max(layer.visible, key=score)
+
+
+def _features_found_again(layer: LayerView, reference: int) -> dict[int, Homography]:
+    """Homographies to the reference frame from SIFT features (Lowe, IJCV 2004), where enough agree."""
+    features = dict(zip(layer.visible, map_ordered(lambda t: _features(layer, t), layer.visible), strict=True))
+    found = map_ordered(lambda t: _agreement(features[t], features[reference]), layer.visible)
+    return {t: matrix for t, matrix in zip(layer.visible, found, strict=True) if matrix is not None}
+
+
+class _Features(NamedTuple):
+    points: Float32[np.ndarray, "feature 2"]
+    descriptors: Float32[np.ndarray, "feature 128"]
+
+
+def _features(layer: LayerView, t: int) -> _Features:
+    box = layer.box(t).grown(4, layer.size)
+    zoom = 1 if layer.fills_frame else 2  # small objects have few features at their own size
+    luma = cv2.resize(layer.luma(t)[box.slices], None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
+    core = layer.core(t)[box.slices].astype(np.uint8)
+    mask = cv2.resize(core, (luma.shape[1], luma.shape[0]), interpolation=cv2.INTER_NEAREST)
+    found, descriptors = cv2.SIFT_create(_FEATURES, contrastThreshold=0.02).detectAndCompute(luma, mask)
+    points = np.array([point.pt for point in found], dtype=np.float32).reshape(-1, 2)
+    empty = np.zeros((0, 128), np.float32)
+    return _Features((points + 0.5) / zoom - 0.5 + (box.left, box.top), empty if descriptors is None else descriptors)
+
+
+def _agreement(here: _Features, there: _Features) -> Homography | None:
+    if min(len(here.points), len(there.points)) < _MIN_MATCHES:
+        return None
+    pairs = cv2.BFMatcher().knnMatch(here.descriptors, there.descriptors, k=2)
+    good = [best for best, second in pairs if best.distance < _RATIO * second.distance]
+    if len(good) < _MIN_MATCHES:
+        return None
+    source = here.points[[match.queryIdx for match in good]]
+    target = there.points[[match.trainIdx for match in good]]
+    matrix, agreeing = cv2.findHomography(source, target, cv2.RANSAC, 2.5)
+    return matrix if matrix is not None and int(agreeing.sum()) >= _MIN_MATCHES else None
+
+
+def _mended(
+    layer: LayerView, steps: Sequence[Step], reference: int, features: dict[int, Homography]
+) -> dict[int, Homography]:
+    """For each frame, of the ways that lead to the reference, the one that explains it best.
+
+    The ways: a neighbour's best way after one more step of the chain, and the features found again.
+    Outwards from the reference first; then inwards, so that a frame found again mends those before it.
+    """
+    picture = Picture(
+        linear=layer.linear(reference),
+        covered=(layer.alpha[reference] > 229).astype(np.float32),
+        origin_px=np.zeros(2, np.float32),
+    )
+    order = layer.visible
+    place = order.index(reference)
+    best: dict[int, Homography] = {reference: np.eye(3)}
+    errors: dict[int, float] = {reference: 0.0}
+
+    def consider(t: int, candidates: Sequence[Homography]) -> None:
+        for matrix in candidates:
+            error = _start_error(layer, t, matrix, picture)
+            if t not in best or error < errors[t]:
+                best[t], errors[t] = matrix, error
+
+    def via(t: int, neighbour: int) -> list[Homography]:
+        first = min(order.index(t), order.index(neighbour))
+        models = steps[first] if layer.fills_frame else steps[first][::-1]
+        return [best[neighbour] @ (model if t < neighbour else np.linalg.inv(model)) for model in models]
+
+    outwards = [(order[i], order[i - 1]) for i in range(place + 1, len(order))]
+    outwards += [(order[i], order[i + 1]) for i in range(place - 1, -1, -1)]
+    for t, neighbour in outwards:
+        consider(t, [*via(t, neighbour), *([features[t]] if t in features else [])])
+    for t, neighbour in reversed(outwards):
+        if neighbour != reference:
+            consider(neighbour, via(neighbour, t))
+    return best
+
+
+def _start_error(layer: LayerView, t: int, matrix: Homography, picture: Picture) -> float:
+    box = layer.box(t)
+    step = max(1, round(math.sqrt(box.size.width * box.size.height / 40_000)))
+    where = (slice(box.top, box.bottom, step), slice(box.left, box.right, step))
+    positions = transform(matrix, pixel_grid(layer.size)[where].astype(np.float64)).astype(np.float32)
+    error = photo_error(layer, t, where, positions, picture)
+    return math.inf if math.isnan(error) else error

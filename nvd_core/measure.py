@@ -1,0 +1,138 @@
+"""What a finished decomposition is worth, measured on the files that were written."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from nvd_core.clip.colour import display_from_linear, luma8, to_display, to_uint8
+from nvd_core.compositing import look_up, rebuild
+from nvd_core.conventions import x_from_u, y_from_v
+from nvd_core.decomposition import Decomposition, Frame
+from nvd_core.flow.dis import FlowPx
+from nvd_core.metrics import PooledPsnr, Texels, folded, pull, step_flow, uv_flow_error_px
+from nvd_core.parallel import map_ordered
+from nvd_core.settings import Settings, working_lines
+from nvd_core.shot import resized, working_size
+
+Sure = Bool[np.ndarray, "height width"]
+
+_FLOW_EVERY: Final = 4
+"""UV flow errors are taken at every 4th pixel each way."""
+
+
+def measure(decomposition: Decomposition) -> Generator[float, None, dict[str, Any]]:
+    """Measure every frame.
+
+    Yields:
+        The part that is measured, 0 to 1.
+
+    Returns:
+        ``psnr`` of the rebuilt frames and ``psnr_atlas_only`` (residual off), at working size;
+        ``psnr_plate`` at the plate's; for each layer ``psnr`` and ``psnr_atlas_only`` over its own pixels,
+        the median and 90th percentile of the UV flow error (px at working size), and the share of its
+        pixels that are folded over.
+    """
+    manifest = decomposition.manifest
+    size = working_size(decomposition.size, working_lines(Settings(**manifest.settings)))
+    atlases = {name: decomposition.original(name) for name in manifest.layers}
+    plate_psnr, whole = PooledPsnr(), _Pair()
+    layers = {name: _LayerMeasure() for name in manifest.layers}
+
+    def look(frame: Frame) -> _Look:
+        surfaces = {name: look_up(atlases[name], layer.uv_atlas) for name, layer in frame.layers.items()}
+        flat = rebuild([(one.alpha, np.ones_like(one.residual), surfaces[name]) for name, one in frame.layers.items()])
+        plate, rebuilt = to_display(frame.plate), display_from_linear(frame.rebuilt)
+        return _Look(
+            plate_squares=PooledPsnr.of(rebuilt, plate),
+            plate=resized(plate, size),
+            rebuilt=resized(rebuilt, size),
+            flat=resized(display_from_linear(flat), size),
+            alphas={name: resized(layer.alpha, size) for name, layer in frame.layers.items()},
+            texels={name: resized(_texels(layer.uv_atlas, atlases[name]), size) for name, layer in frame.layers.items()},
+        )
+
+    before: _Look | None = None
+    for done, now in enumerate(map_ordered(look, decomposition.frames())):
+        plate_psnr.merge(now.plate_squares)
+        whole.add(now, slice(None))
+        flow = None if before is None else step_flow(luma8(to_uint8(before.plate)), luma8(to_uint8(now.plate)))
+        for name, layer in layers.items():
+            layer.add(name, before, now, flow)
+        before = now
+        yield (done + 1) / len(manifest.source.numbers)
+    return {
+        "psnr": round(whole.rebuilt.decibels, 3),
+        "psnr_atlas_only": round(whole.flat.decibels, 3),
+        "psnr_plate": round(plate_psnr.decibels, 3),
+        "size": str(size),
+        "layers": {name: layer.summary() for name, layer in layers.items()},
+    }
+
+
+class _Look(NamedTuple):
+    """A frame at working size, display-encoded."""
+
+    plate_squares: PooledPsnr
+    plate: Float32[np.ndarray, "height width 3"]
+    rebuilt: Float32[np.ndarray, "height width 3"]
+    flat: Float32[np.ndarray, "height width 3"]
+    alphas: dict[str, Float32[np.ndarray, "height width"]]
+    texels: dict[str, Texels]
+
+
+@dataclass
+class _Pair:
+    """PSNR with and without the residual."""
+
+    rebuilt: PooledPsnr = field(default_factory=PooledPsnr)
+    flat: PooledPsnr = field(default_factory=PooledPsnr)
+
+    def add(self, look: _Look, where: slice | Bool[np.ndarray, "height width"]) -> None:
+        self.rebuilt.add(look.rebuilt[where], look.plate[where])
+        self.flat.add(look.flat[where], look.plate[where])
+
+
+@dataclass
+class _LayerMeasure:
+    """What is measured of one layer."""
+
+    pair: _Pair = field(default_factory=_Pair)
+    flow_errors: list[Float32[np.ndarray, " pixel"]] = field(default_factory=list)
+    folded: int = 0
+    pixels: int = 0
+
+    def add(self, name: str, before: _Look | None, now: _Look, flow: tuple[FlowPx, Sure] | None) -> None:
+        inside = now.alphas[name] > 0.5
+        self.pair.add(now, inside)
+        self.folded += int(np.count_nonzero(folded(now.texels[name]) & inside))
+        self.pixels += int(np.count_nonzero(inside))
+        if before is None or flow is None:
+            return
+        flow_px, sure = flow
+        core = cv2.erode(before.alphas[name], np.ones((3, 3), np.uint8)) > 0.9
+        stays = pull(cv2.erode(now.alphas[name], np.ones((3, 3), np.uint8)), flow_px) > 0.9
+        chosen = np.zeros_like(sure)
+        chosen[::_FLOW_EVERY, ::_FLOW_EVERY] = (sure & core & stays)[::_FLOW_EVERY, ::_FLOW_EVERY]
+        self.flow_errors.append(uv_flow_error_px(before.texels[name], now.texels[name], flow_px, chosen))
+
+    def summary(self) -> dict[str, float | None]:
+        errors = np.concatenate(self.flow_errors) if self.flow_errors else np.zeros(0)
+        median, most = np.percentile(errors, (50, 90)) if errors.size else (None, None)
+        return {
+            "psnr": round(self.pair.rebuilt.decibels, 3) if self.pixels else None,
+            "psnr_atlas_only": round(self.pair.flat.decibels, 3) if self.pixels else None,
+            "uv_flow_error_px": None if median is None else round(float(median), 3),
+            "uv_flow_error_p90_px": None if most is None else round(float(most), 3),
+            "folded_share": round(self.folded / self.pixels, 6) if self.pixels else None,
+        }
+
+
+def _texels(uv_atlas: Texels, atlas: Float32[np.ndarray, "rows columns 3"]) -> Texels:
+    rows, columns = atlas.shape[:2]
+    return np.stack([x_from_u(uv_atlas[..., 0], columns), y_from_v(uv_atlas[..., 1], rows)], axis=-1)

@@ -1,0 +1,42 @@
+"""Ordered work on several cores: frames go in, results come out in the same order."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import cv2
+from threadpoolctl import threadpool_limits
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# OpenCV and BLAS split their work by their own thread counts, and results depend on the split. One
+# thread each keeps results the same whatever the number of cores; whole frames go to the cores instead.
+cv2.setNumThreads(1)
+threadpool_limits(1)
+
+WORKERS = max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
+
+
+def map_ordered(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Apply ``function`` to every item on all cores and yield the results in order.
+
+    ``items`` is consumed by the calling thread, a few ahead of the results, so that memory does not
+    grow with their number. Closing the iterator waits for what has been started and drops the rest.
+    """
+    with ThreadPoolExecutor(WORKERS) as pool:
+        started: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                started.append(pool.submit(function, item))
+                if len(started) > WORKERS:
+                    yield started.popleft().result()
+            while started:
+                yield started.popleft().result()
+        finally:
+            for future in started:
+                future.cancel()

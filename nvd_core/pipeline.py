@@ -1,0 +1,210 @@
+"""From a job to a decomposition folder: prepare, solve, export, measure, report, as one stream of events.
+
+Closing the stream cancels the job; what is finished stays in the checkpoint. Nothing is written before
+the clip and its masks have been read through.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from nvd_core import __version__
+from nvd_core.checkpoints import Checkpoints, save_arrays
+from nvd_core.clip import Clip, open_clip, parse_range
+from nvd_core.conventions import Size
+from nvd_core.costs import Ledger, peak_memory_bytes
+from nvd_core.decomposition import Decomposition
+from nvd_core.errors import InputError
+from nvd_core.export.atlases import write_atlas
+from nvd_core.export.frames import write_frames
+from nvd_core.export.report import write_report
+from nvd_core.folder import (
+    FRAME_NAME,
+    LOCK,
+    Manifest,
+    Source,
+    checkpoint_path,
+    is_ours,
+    manifest_path,
+    unwritable,
+    write_manifest,
+)
+from nvd_core.lattice.solve import solve
+from nvd_core.masks import Mattes, open_mattes
+from nvd_core.measure import measure
+from nvd_core.protocol import Artifact, Caution, Done, Event, Metric
+from nvd_core.settings import Job, working_lines
+from nvd_core.shot import Shot, prepare
+from nvd_core.solution import Solution
+
+_FRAME_BYTES_PX: Final = 6.0
+_LAYER_BYTES_PX: Final = 12.0
+_ATLAS_BYTES_PX: Final = 130.0
+"""Space on disk for a plate pixel: in a frame, in each layer of a frame, and in each atlas and its copies."""
+
+def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Event, None, None]:
+    """Decompose a clip into a folder.
+
+    Args:
+        job: what to decompose, and how.
+        folder: where the result goes; new, empty, or an earlier result.
+        resume: take up what a killed or cancelled run of the same job has finished.
+
+    Yields:
+        Events; the last is :class:`nvd_core.protocol.Done`.
+
+    Raises:
+        InputError: clip, masks or folder cannot be used; nothing is left behind then.
+    """
+    ledger = Ledger()
+    _check_folder(folder)
+    clip = open_clip(Path(job.clip), job.settings.fps)
+    numbers = parse_range(job.settings.frames, clip.info)
+    mattes = open_mattes(job.masks, clip.info)
+    _check_space(folder, clip.info.size, len(numbers), len(mattes.layers))
+    shot = yield from ledger.phase("prepare", prepare(clip, mattes, numbers, working_lines(job.settings)))
+    with _occupied(folder):
+        checkpoints = Checkpoints.open(folder, _fingerprint(job, shot), resume=resume)
+        solution = yield from ledger.phase("solve", solve(shot, job.settings, checkpoints))
+        manifest = yield from ledger.phase("frames", _export(job, shot, solution, folder, checkpoints))
+        metrics = yield from ledger.phase("measure", measure(Decomposition(folder, manifest)))
+        manifest = replace(manifest, metrics=metrics)
+        for name in ("psnr", "psnr_atlas_only"):
+            yield Metric(name=name, value=metrics[name])
+        costs = {"stages": ledger.stages, "peak_memory_bytes": peak_memory_bytes()}
+        manifest = yield from ledger.phase("report", write_report(Decomposition(folder, manifest), costs))
+        write_manifest(folder, manifest)
+        checkpoints.discard()
+    yield Done(folder=str(folder))
+
+
+def _export(
+    job: Job, shot: Shot, solution: Solution, folder: Path, checkpoints: Checkpoints
+) -> Generator[Event | float, None, Manifest]:
+    """Write atlases, frames and solution; the manifest that names them is returned, not yet written."""
+    info = shot.clip.info
+    if checkpoints.load("exporting") is None:
+        _clear_results(folder)
+        checkpoints.save("exporting", {})
+    files, cautions = {}, []
+    for layer in solution.layers:
+        files[layer] = write_atlas(folder, layer, solution.atlas(layer))
+        yield Artifact(path=str(folder / files[layer].painted))
+        if files[layer].kept:
+            caution = f"{files[layer].kept} is painted and was kept; the new atlas is {files[layer].painted}"
+            cautions.append(caution)
+            yield Caution(message=caution, hint="Carry the paint over to it.")
+    for done, path in enumerate(write_frames(shot, solution, folder, info.name)):
+        yield Artifact(path=str(path))
+        yield (done + 1) / len(shot.numbers)
+    save_arrays(folder / "solution.safetensors", solution.arrays())
+    return Manifest(
+        name=info.name,
+        source=Source(
+            path=str(info.path.absolute()),
+            sha256=shot.sha256,
+            width=info.size.width,
+            height=info.size.height,
+            fps=info.fps,
+            first=shot.numbers[0],
+            last=shot.numbers[-1],
+        ),
+        layers=solution.layers,
+        atlas_files={layer: one.painted for layer, one in files.items()},
+        original_files={layer: one.original for layer, one in files.items()},
+        settings=asdict(job.settings),
+        masks=tuple({"name": mask.name, "path": str(Path(mask.path).absolute())} for mask in job.masks),
+        versions={"nvd_core": __version__},
+        warnings=tuple(cautions),
+    )
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a place that holds something else or cannot be written to."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError("The output is a file", where=folder, hint="Name a folder with -o.")
+    if folder.is_dir() and any(folder.iterdir()) and not is_ours(folder):
+        raise InputError("The output folder holds something else", where=folder, hint="Choose a new or empty one with -o.")
+    made = _make(folder)
+    try:
+        probe = folder / f".{os.getpid()}.probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    finally:
+        _unmake(made)
+
+
+def _make(folder: Path) -> list[Path]:
+    """Create a folder; the ones that were not there before are returned, innermost first."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _unmake(missing)
+        raise unwritable(folder, error) from error
+    return missing
+
+
+def _unmake(folders: list[Path]) -> None:
+    for path in folders:
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+
+def _check_space(folder: Path, size: Size, frames: int, layers: int) -> None:
+    """Refuse to begin what the disk cannot hold."""
+    area = size.width * size.height
+    needed = area * (frames * (_FRAME_BYTES_PX + layers * _LAYER_BYTES_PX) + layers * _ATLAS_BYTES_PX)
+    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    if needed > free:
+        raise InputError(
+            f"The disk is full: the result needs about {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free",
+            where=place,
+            hint="Free some space, choose another place with -o, or fewer frames with --frames.",
+        )
+
+
+@contextmanager
+def _occupied(folder: Path) -> Iterator[None]:
+    """Hold a folder for one writer. If nothing worth keeping comes of it, it is as it was before."""
+    made = _make(folder)
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError("Another job is writing to the folder", where=folder, hint="Wait for it, or choose another.") from None
+    try:
+        yield
+    finally:
+        if not manifest_path(folder).exists() and not any(checkpoint_path(folder).glob("*.safetensors")):
+            shutil.rmtree(checkpoint_path(folder), ignore_errors=True)
+        lock.release()
+        (folder / LOCK).unlink(missing_ok=True)
+        _unmake(made)
+
+
+def _clear_results(folder: Path) -> None:
+    """Take away the frames an earlier job has exported, but not its atlases, which may be painted."""
+    manifest_path(folder).unlink(missing_ok=True)
+    for path in (folder / "frames").glob("*.exr"):
+        if FRAME_NAME.fullmatch(path.name):
+            path.unlink()
+
+
+def _fingerprint(job: Job, shot: Shot) -> str:
+    """What makes two jobs the same."""
+    facts = [__version__, shot.sha256, shot.layers, asdict(job.settings), list(shot.numbers)]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,98 @@
+"""A decomposition job, declared once.
+
+Command line, ``job.toml``, the stored manifest and Blender's panel all derive from these dataclasses:
+field names become flags, the text beside a field its help, the bounds its check.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+from annotated_types import Interval, doc
+
+Solver = Literal["lattice"]
+Preset = Literal["preview", "standard", "final"]
+Residual = Literal["editing", "fidelity"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a clip is decomposed."""
+
+    solver: Annotated[Solver, doc("lattice: explicit, any CPU, about a minute.")] = "lattice"
+    preset: Annotated[
+        Preset,
+        doc("preview: first quick result at half size; standard: everything; final: solved at the plate's own size."),
+    ] = "standard"
+    residual: Annotated[
+        Residual,
+        doc("editing: light alone, best for painted edits; fidelity: light that follows the plate more closely."),
+    ] = "editing"
+    frames: Annotated[str, doc("Plate frame numbers to use, as 1001-1050; all if empty.")] = ""
+    height: Annotated[
+        Annotated[int, Interval(ge=64, le=4320)] | None,
+        doc("Lines that the clip is solved at; results are at the plate's size all the same. Default: by preset."),
+    ] = None
+    fps: Annotated[
+        Annotated[float, Interval(gt=0, le=1000)] | None,
+        doc("Frames a second of a picture sequence. Default: 24."),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskSource:
+    """One object's masks.
+
+    Attributes:
+        name: of the layer.
+        path: folder of pictures, one picture, or a video.
+    """
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What to decompose, and how.
+
+    Attributes:
+        clip: video file, folder of pictures, pattern (``shot.####.exr``) or one picture.
+        masks: objects front to back; with none the whole clip is one background layer.
+        settings: see :class:`Settings`.
+    """
+
+    clip: str
+    masks: tuple[MaskSource, ...] = ()
+    settings: Settings = Settings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """What a preset stands for.
+
+    Attributes:
+        lines: greatest height that the clip is solved at.
+        refines: whether every frame is registered again to the layer's picture.
+        atlas_rounds: passes over the plates for the atlas; the first is a plain mean.
+    """
+
+    lines: int
+    refines: bool
+    atlas_rounds: int
+
+
+QUALITY: Final[dict[Preset, Quality]] = {
+    "preview": Quality(lines=240, refines=False, atlas_rounds=1),
+    "standard": Quality(lines=480, refines=True, atlas_rounds=2),
+    "final": Quality(lines=1080, refines=True, atlas_rounds=3),
+}
+
+
+def working_lines(settings: Settings) -> int:
+    """Lines that a clip is solved at, before the plate's own height bounds them."""
+    quality = QUALITY[settings.preset]
+    if settings.height is None:
+        return quality.lines
+    return settings.height // 2 if settings.preset == "preview" else settings.height

@@ -1,0 +1,127 @@
+"""What a solver is given: the clip at working size, and where its layers are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, final
+
+import cv2
+import numpy as np
+from jaxtyping import Num, UInt8
+
+from nvd_core.clip import Clip, Plate
+from nvd_core.clip.colour import to_display, to_uint8
+from nvd_core.conventions import Size
+from nvd_core.errors import InputError
+from nvd_core.masks import Matte, Mattes
+from nvd_core.parallel import map_ordered
+
+_HIDDEN_PX = 16
+"""A mask with fewer pixels than this in every frame marks nothing."""
+
+
+class PlateFrame(NamedTuple):
+    """A frame as it was read, with the visible alpha of each layer in it."""
+
+    number: int
+    plate: Plate
+    mattes: tuple[Matte, ...]
+
+
+@final
+@dataclass(frozen=True)
+class Shot:
+    """A clip made ready for solving.
+
+    Attributes:
+        clip: the plates, read when they are needed.
+        mattes: the layers' mattes, likewise.
+        numbers: plate numbers of the frames used.
+        frames: all of them at working size.
+        alphas: for each layer its visible alpha at working size, 0 to 255.
+        sha256: of the content of clip and masks.
+    """
+
+    clip: Clip
+    mattes: Mattes
+    numbers: range
+    frames: UInt8[np.ndarray, "frame height width 3"]
+    alphas: tuple[UInt8[np.ndarray, "frame height width"], ...]
+    sha256: str
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names, front to back; the last is the background."""
+        return self.mattes.layers
+
+    @property
+    def size(self) -> Size:
+        """Working size."""
+        return Size(self.frames.shape[2], self.frames.shape[1])
+
+    def plates(self, numbers: Sequence[int]) -> Iterator[PlateFrame]:
+        """Frames at the plate's size, one after the other."""
+        pairs = zip(numbers, self.clip.frames(numbers), self.mattes.frames(numbers), strict=True)
+        return (PlateFrame(*pair) for pair in pairs)
+
+
+def working_size(plate: Size, lines: int) -> Size:
+    """The plate's shape at this height; never larger than the plate."""
+    if lines >= plate.height:
+        return plate
+    return Size(max(2, round(plate.width * lines / plate.height / 2) * 2), lines)
+
+
+def resized(picture: Num[np.ndarray, "..."], size: Size) -> Num[np.ndarray, "..."]:
+    """Area average when it shrinks, linear when it grows."""
+    if (picture.shape[1], picture.shape[0]) == size:
+        return picture
+    shrinks = size.width < picture.shape[1]
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def prepare(clip: Clip, mattes: Mattes, numbers: range, lines: int) -> Generator[float, None, Shot]:
+    """Read every frame and mask once.
+
+    Yields:
+        The part that is read, 0 to 1.
+
+    Raises:
+        InputError: a frame or mask cannot be read, or a mask marks nothing in any frame.
+    """
+    size = working_size(clip.info.size, lines)
+
+    def shrink(frame: PlateFrame) -> tuple[UInt8[np.ndarray, "height width 3"], list[UInt8[np.ndarray, "height width"]]]:
+        colour = to_uint8(resized(to_display(frame.plate), size))
+        return colour, [to_uint8(resized(matte, size)) for matte in frame.mattes]
+
+    frames = np.empty((len(numbers), size.height, size.width, 3), np.uint8)
+    alphas = [np.empty(frames.shape[:3], np.uint8) for _ in mattes.layers]
+    pairs = zip(numbers, clip.frames(numbers), mattes.frames(numbers), strict=True)
+    for t, (colour, shrunk) in enumerate(map_ordered(shrink, (PlateFrame(*pair) for pair in pairs))):
+        frames[t] = colour
+        for alpha, one in zip(alphas, shrunk, strict=True):
+            alpha[t] = one
+        yield (t + 1) / len(numbers)
+    for source, alpha in zip(mattes.sources, alphas, strict=False):
+        if int((alpha > 127).reshape(len(alpha), -1).sum(axis=1).max()) < _HIDDEN_PX:
+            raise InputError("The mask is black in every frame", where=source.path, hint="White marks the object.")
+    return Shot(clip, mattes, numbers, frames, tuple(alphas), _digest(clip, mattes, numbers))
+
+
+def _digest(clip: Clip, mattes: Mattes, numbers: range) -> str:
+    """Of the content of every file that the frames used come from."""
+    digest = hashlib.sha256()
+    files = list(clip.info.files)
+    if len(files) == clip.info.count:
+        files = files[numbers.start - clip.info.first : numbers.stop - clip.info.first]
+    for source in mattes.sources:
+        chosen = [source.pictures[number] for number in numbers] if source.pictures else [source.path]
+        files += dict.fromkeys(chosen)
+    for file in files:
+        with Path(file).open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
+    return digest.hexdigest()

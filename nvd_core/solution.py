@@ -1,0 +1,60 @@
+"""The contract between solvers and everything after them.
+
+A solver is a generator: it takes what :mod:`nvd_core.pipeline` prepared, yields events, and returns a
+``Solution``. Export, metrics and Blender know nothing else of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, final
+
+import numpy as np
+from jaxtyping import Float32
+
+from nvd_core.clip.types import Plate
+
+
+@final
+@dataclass(frozen=True)
+class LayerFrame:
+    """One layer in one frame, at the plate's size.
+
+    Attributes:
+        uv_atlas: which atlas point each pixel shows, STMap convention (see :mod:`nvd_core.conventions`);
+            defined and finite everywhere, also where the layer is not visible.
+        alpha: visible share of the layer, 0 to 1; over all layers it sums to 1.
+        residual: light on the surface, a factor in linear light, positive and finite everywhere.
+    """
+
+    uv_atlas: Float32[np.ndarray, "height width 2"]
+    alpha: Float32[np.ndarray, "height width"]
+    residual: Float32[np.ndarray, "height width 3"]
+
+
+class Solution(Protocol):
+    """A decomposed clip."""
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names, front to back; the last is the background."""
+        ...
+
+    def atlas(self, layer: str) -> Float32[np.ndarray, "height width 4"]:
+        """The layer's flat picture: linear light, premultiplied, alpha 1 where the clip shows it, else 0.
+
+        Colour goes on where alpha is 0, so that looking up near the border never darkens.
+        """
+        ...
+
+    def frame(
+        self, number: int, plate: Plate, mattes: tuple[Float32[np.ndarray, "height width"], ...]
+    ) -> tuple[LayerFrame, ...]:
+        """All layers of one frame.
+
+        Args:
+            number: the plate's frame number.
+            plate: that frame.
+            mattes: visible alpha of each layer in it, as it was given.
+        """
+        ...
