@@ -28,6 +28,7 @@ class Ledger:
 
     stages: list[dict[str, Any]] = field(default_factory=list)
     _started: float = field(default_factory=time.monotonic)
+    _opened: tuple[Stage, float, float] = field(init=False)
 
     def phase(self, name: str, events: Generator[Event | float, None, Result]) -> Generator[Event, None, Result]:
         """Pass a phase's events on, with progress turned into that of the whole job.
@@ -60,12 +61,12 @@ class Ledger:
         return Progress(done=round(done, 4), eta_s=round(spent / done * (1 - done), 1) if done > 0.03 else None)
 
     def _open(self, stage: Stage) -> None:
-        self.stages.append({"name": stage.name, "layer": stage.layer, "seconds": -time.monotonic(), "cpu_seconds": -time.process_time()})
+        self._opened = (stage, time.monotonic(), time.process_time())
 
     def _close(self) -> None:
-        stage = self.stages[-1]
-        stage["seconds"] = round(stage["seconds"] + time.monotonic(), 2)
-        stage["cpu_seconds"] = round(stage["cpu_seconds"] + time.process_time(), 2)
+        stage, seconds, cpu_seconds = self._opened
+        spent = {"seconds": time.monotonic() - seconds, "cpu_seconds": time.process_time() - cpu_seconds}
+        self.stages.append({"name": stage.name, "layer": stage.layer} | {key: round(value, 2) for key, value in spent.items()})
 
 
 def peak_memory_bytes() -> int | None:

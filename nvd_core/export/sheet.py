@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from nvd_core.clip.colour import display_from_linear, to_display, to_linear, to_uint8
+from nvd_core.clip.colour import display_from_linear, to_linear, to_uint8
 from nvd_core.compositing import keep_plate, look_up
 from nvd_core.conventions import Size
 from nvd_core.decomposition import AtlasColour, Frame
@@ -96,7 +96,7 @@ def shown_atlas(atlas: AtlasColour, covered: Float32[np.ndarray, "height width"]
 
 def _tile(display: Float32[np.ndarray, "height width 3"]) -> Tile:
     height, width = display.shape[:2]
-    return to_uint8(resized(to_display(display), Size(_WIDTH, round(_WIDTH * height / width))))
+    return to_uint8(resized(display, Size(_WIDTH, round(_WIDTH * height / width))))
 
 
 def _fit(picture: Tile, room: Size) -> Tile:

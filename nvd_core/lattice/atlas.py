@@ -14,9 +14,6 @@ from nvd_core.lattice.layer import LayerView
 from nvd_core.lattice.picture import Frame, invert_all, views
 from nvd_core.lattice.spline import LayerMap
 
-DENSITY: Final = 2.0
-"""Texels a plate pixel. Measured: 2 loses nothing with bilinear look-ups, 1 loses 1 to 2 dB."""
-
 SIDE_LIMIT: Final = 8192
 """Longest side of an atlas, in texels: larger ones are a burden to paint on."""
 

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
 from nvd_core.conventions import Size
-from nvd_core.lattice.imaging import fill_holes, warp
+from nvd_core.lattice.imaging import difference, fill_holes, warp
 from nvd_core.lattice.inverse import InverseMap
 from nvd_core.lattice.layer import Box
 from nvd_core.parallel import WORKERS
@@ -127,8 +127,7 @@ class Average:
         colour = warp(view.colour, positions, cubic=True)
         part = np.s_[rows.start : rows.stop, columns.start : columns.stop]
         if self.before is not None:
-            difference = np.abs(colour - self.before[part]).mean(axis=-1)
-            weight /= 1 + (difference / _ROBUST) ** 2
+            weight /= 1 + (difference(colour, self.before[part]) / _ROBUST) ** 2
         self._sum[part] += colour * weight[..., None]
         self._weight[part] += weight
 

@@ -92,6 +92,10 @@ class LayerView:
         """Whether the layer is more of a place than a thing."""
         return bool(self.areas_px.mean() > 0.5 * self.size.width * self.size.height)
 
+    def every(self, step: int) -> LayerView:
+        """Only every ``step``-th frame."""
+        return LayerView(self.frames[::step], self.alpha[::step])
+
     def box(self, t: int) -> Box:
         """Where the layer lies in a frame that shows it."""
         found = self.boxes[t]

@@ -15,6 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float, Float32, Int
 
+from nvd_core.lattice.equations import conjugate_gradients, difference_rows, squared, thin_plate
 from nvd_core.lattice.imaging import transform
 from nvd_core.lattice.layer import LayerView
 from nvd_core.lattice.matches import Matches, Points
@@ -49,8 +50,6 @@ _ROUNDS: Final = 5
 
 _TEMPORAL: Final = 0.04
 _ANCHOR: Final = 100.0
-_CG_STEPS: Final = 150
-_CG_TOLERANCE: Final = 1e-4
 
 
 def solve_mapping(
@@ -78,7 +77,7 @@ def solve_mapping(
         miss = np.linalg.norm(design @ nodes - offsets, axis=1) / stiffness.tolerance_px
         robust = weight / np.maximum(1, miss) / np.maximum(1, miss / 4)
         weighted = sp.diags_array(robust) @ design
-        nodes = _conjugate_gradients((design.T @ weighted + prior).tocsr(), weighted.T @ offsets + from_prior, nodes)
+        nodes = conjugate_gradients((design.T @ weighted + prior).tocsr(), weighted.T @ offsets + from_prior, nodes)
     return LayerMap(reference, lattice, _unflatten(nodes, lattice, layer.count))
 
 
@@ -118,28 +117,16 @@ def _unflatten(unknowns: Float[np.ndarray, "unknown 2"], lattice: Lattice, count
 def _equations(
     lattice: Lattice, count: int, matches: Sequence[Matches]
 ) -> tuple[sp.csr_array, Float[np.ndarray, "match 2"]]:
-    """One row a match: ``D_a(p) - D_b(q) = q - p``, with bilinear weights of the nodes around."""
-    here = [_bilinear(lattice, match.frame_a, match.points_a) for match in matches]
-    there = [_bilinear(lattice, match.frame_b, match.points_b) for match in matches]
-    columns = np.concatenate([np.hstack([a, b]) for (a, _), (b, _) in zip(here, there, strict=True)])
-    values = np.concatenate([np.hstack([a, -b]) for (_, a), (_, b) in zip(here, there, strict=True)])
-    offsets = np.concatenate([match.points_b - match.points_a for match in matches]).astype(np.float64)
-    starts = np.arange(0, columns.size + 1, 8)
-    unknowns = count * lattice.rows * lattice.columns
-    return sp.csr_array((values.ravel(), columns.ravel(), starts), shape=(len(offsets), unknowns)), offsets
+    """One row a match: ``D_a(p) - D_b(q) = q - p``."""
+    field = lattice.rows * lattice.columns
 
+    def side(frames: list[int], points: list[Points]) -> tuple[Points, Int[np.ndarray, " match"]]:
+        lengths = [len(one) for one in points]
+        return np.concatenate(points), np.repeat(np.array(frames, dtype=np.int64) * field, lengths)
 
-def _bilinear(
-    lattice: Lattice, t: int, points: Points
-) -> tuple[Int[np.ndarray, "match 4"], Float[np.ndarray, "match 4"]]:
-    last = (lattice.columns - 1 - 1e-4, lattice.rows - 1 - 1e-4)
-    at = np.clip(points.astype(np.float64) / lattice.cell_px, 0, last)
-    column, row = at.astype(int).T
-    across, down = (at - np.floor(at)).T
-    corner = (t * lattice.rows + row) * lattice.columns + column
-    nodes = np.stack([corner, corner + 1, corner + lattice.columns, corner + lattice.columns + 1], axis=1)
-    weights = [(1 - across) * (1 - down), across * (1 - down), (1 - across) * down, across * down]
-    return nodes, np.stack(weights, axis=1)
+    here = side([match.frame_a for match in matches], [match.points_a for match in matches])
+    there = side([match.frame_b for match in matches], [match.points_b for match in matches])
+    return difference_rows(lattice, count * field, here, there), (there[0] - here[0]).astype(np.float64)
 
 
 def _balanced(lattice: Lattice, layer: LayerView, matches: Sequence[Matches]) -> float:
@@ -152,45 +139,7 @@ def _balanced(lattice: Lattice, layer: LayerView, matches: Sequence[Matches]) ->
 def _prior(lattice: Lattice, count: int, reference: int, spatial: float) -> sp.csr_array:
     """Normal matrix of the terms that speak of the displacement's difference from the start."""
     index = np.arange(count * lattice.rows * lattice.columns).reshape(count, lattice.rows, lattice.columns)
-
-    def normal(*terms: tuple[Int[np.ndarray, "*node"], float]) -> sp.csr_array:
-        rows = np.tile(np.arange(terms[0][0].size), len(terms))
-        columns = np.concatenate([nodes.ravel() for nodes, _ in terms])
-        values = np.concatenate([np.full(nodes.size, factor) for nodes, factor in terms])
-        matrix = sp.csr_array((values, (rows, columns)), shape=(terms[0][0].size, index.size))
-        return matrix.T @ matrix
-
-    cross = 2**0.5
-    thin_plate = (
-        normal((index[:, :, :-2], 1), (index[:, :, 1:-1], -2), (index[:, :, 2:], 1))
-        + normal((index[:, :-2], 1), (index[:, 1:-1], -2), (index[:, 2:], 1))
-        + normal((index[:, 1:, 1:], cross), (index[:, :-1, 1:], -cross), (index[:, 1:, :-1], -cross), (index[:, :-1, :-1], cross))
-    )  # fmt: skip
-    steady = normal((index[:-2], 1), (index[1:-1], -2), (index[2:], 1))
+    steady = squared(index.size, (index[:-2], 1), (index[1:-1], -2), (index[2:], 1))
     anchor = np.full(index.shape, 1e-5)
     anchor[reference] = _ANCHOR
-    return (spatial * thin_plate + _TEMPORAL * steady + sp.diags_array(anchor.ravel())).tocsr()
-
-
-def _conjugate_gradients(
-    matrix: sp.csr_array, target: Float[np.ndarray, "unknown 2"], guess: Float[np.ndarray, "unknown 2"]
-) -> Float[np.ndarray, "unknown 2"]:
-    """Solve for x and y side by side; scipy's solver takes one right-hand side and is half as fast."""
-    solution = guess.copy()
-    scale = 1 / matrix.diagonal()[:, None]
-    rest = target - matrix @ solution
-    direction = scale * rest
-    energy = (rest * direction).sum(axis=0)
-    enough = _CG_TOLERANCE * np.linalg.norm(target)
-    for _ in range(_CG_STEPS):
-        moved = matrix @ direction
-        length = energy / ((direction * moved).sum(axis=0) + 1e-30)
-        solution += length * direction
-        rest -= length * moved
-        if np.linalg.norm(rest) < enough:
-            break
-        conditioned = scale * rest
-        gained = (rest * conditioned).sum(axis=0)
-        direction = conditioned + (gained / (energy + 1e-30)) * direction
-        energy = gained
-    return solution
+    return (spatial * thin_plate(index) + _TEMPORAL * steady + sp.diags_array(anchor.ravel())).tocsr()

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from nvd_core.clip.colour import display_from_linear, to_linear
-from nvd_core.lattice.imaging import Positions, blur, warp
+from nvd_core.lattice.canvas import Canvas
+from nvd_core.lattice.imaging import Positions, blur, difference, warp
 from nvd_core.lattice.layer import LayerView
 
 RELIGHT_SIGMA_PX: Final = 4.0
@@ -30,12 +31,12 @@ class Picture:
     Attributes:
         linear: colour in linear light.
         covered: 1 where the clip shows it, else 0.
-        origin_px: position (x, y) of the first pixel in the reference frame.
+        canvas: where it lies in the reference plane.
     """
 
     linear: Linear
     covered: Float32[np.ndarray, "height width"]
-    origin_px: Float32[np.ndarray, " 2"]
+    canvas: Canvas
 
 
 class Rendering(NamedTuple):
@@ -57,7 +58,7 @@ def light_ratio(frame: Linear, surface: Linear, valid: Bool[np.ndarray, "height 
 def render(picture: Picture, positions: Positions, frame: Linear, inside: Bool[np.ndarray, "height width"],
            sigma_px: float = RELIGHT_SIGMA_PX) -> Rendering:
     """Warp the picture to (a part of) a frame and light it as the frame is lit."""
-    local = positions - picture.origin_px
+    local = picture.canvas.texels(positions)
     valid = inside & (warp(picture.covered, local, outside=0) > 0.9)
     surface = warp(picture.linear, local, cubic=True)
     return Rendering(np.maximum(surface * light_ratio(frame, surface, valid, sigma_px), 0), valid)
@@ -81,6 +82,6 @@ def photo_error(layer: LayerView, t: int, where: tuple[slice, slice], positions:
     rendering = render(picture, positions, to_linear(frame), inside, RELIGHT_SIGMA_PX / step)
     if np.count_nonzero(rendering.valid) < max(1, 0.25 * np.count_nonzero(inside)):
         return math.nan
-    difference = np.abs(display_from_linear(rendering.linear) * 255 - frame).mean(axis=-1)
-    smooth = blur(difference * rendering.valid, 3.0 / step) / (blur(rendering.valid.astype(np.float32), 3.0 / step) + 1e-3)
+    miss = difference(display_from_linear(rendering.linear) * 255, frame.astype(np.float32))
+    smooth = blur(miss * rendering.valid, 3.0 / step) / (blur(rendering.valid.astype(np.float32), 3.0 / step) + 1e-3)
     return float(np.minimum(smooth, _WORST)[rendering.valid].mean())

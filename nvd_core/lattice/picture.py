@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from nvd_core.clip.colour import linear_from_display
+from nvd_core.clip.colour import display_from_linear, linear_from_display
 from nvd_core.conventions import Size
-from nvd_core.lattice.canvas import Canvas, Display, View, average, trust
+from nvd_core.lattice.canvas import Average, Canvas, Display, View, average, trust
 from nvd_core.lattice.imaging import warp
 from nvd_core.lattice.inverse import InverseMap, invert
 from nvd_core.lattice.layer import LayerView
@@ -101,13 +101,27 @@ def _slow_light(layer: LayerView, mapping: LayerMap, t: int, canvas: Canvas, pic
     return light_ratio(frame, surface, inside, _LIGHT_SIGMA * small.width)
 
 
-def layer_picture(layer: LayerView, mapping: LayerMap, rounds: int = 2) -> Picture:
-    """The layer's picture at working size, for comparing frames with."""
-    canvas = lay_out(layer, mapping, density=1.0, limit=4 * max(layer.size))
+def layer_picture(layer: LayerView, mapping: LayerMap, before: Picture | None = None, *, robust: bool = True) -> Picture:
+    """The layer's picture at working size, for comparing frames with.
+
+    Args:
+        layer: the layer.
+        mapping: its map.
+        before: its picture through a map that was nearly the same, which saves the plain mean.
+        robust: whether the light is evened out and what differs counts less.
+    """
     inverses = invert_all(layer, mapping)
-    before = None
-    for _ in range(rounds):
+
+    def mean(canvas: Canvas, earlier: Display | None) -> Average:
         frames = (Frame(t, layer.frames[t].astype(np.float32) / 255, layer.alpha[t]) for t in layer.visible)
-        mean = average(canvas, views(layer, mapping, inverses, frames, canvas, before), before)
-        before = mean.mean()
-    return Picture(linear_from_display(np.maximum(before, 0)), mean.covered(), np.array(canvas.origin_px, np.float32))
+        return average(canvas, views(layer, mapping, inverses, frames, canvas, earlier), earlier)
+
+    if before is None:
+        canvas = lay_out(layer, mapping, density=1.0, limit=4 * max(layer.size))
+        result = mean(canvas, None)
+        if robust:
+            result = mean(canvas, result.mean())
+    else:
+        canvas = before.canvas
+        result = mean(canvas, display_from_linear(before.linear))
+    return Picture(linear_from_display(np.maximum(result.mean(), 0)), result.covered(), canvas)

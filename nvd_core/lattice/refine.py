@@ -18,7 +18,7 @@ from jaxtyping import Float32
 from nvd_core.clip.colour import display_from_linear, luma8, to_linear, to_uint8
 from nvd_core.conventions import Size
 from nvd_core.flow.dis import dis_flow
-from nvd_core.lattice.imaging import blur, pixel_grid, warp
+from nvd_core.lattice.imaging import blur, difference, pixel_grid, warp
 from nvd_core.lattice.layer import LayerView
 from nvd_core.lattice.photometry import Picture, photo_error, render
 from nvd_core.lattice.spline import LayerMap
@@ -30,13 +30,13 @@ _DOUBT: Final = 8.0
 
 
 def mean_error(layer: LayerView, mapping: LayerMap, picture: Picture) -> float:
-    """How badly the picture explains the frames: mean over every second frame, 0 to 40 of 255."""
+    """How badly the picture explains the frames: mean over all that show the layer, 0 to 40 of 255."""
 
     def error(t: int) -> float:
         box = layer.box(t)
         return photo_error(layer, t, box.slices, mapping.positions(t)[box.slices], picture)
 
-    return float(np.nanmean(list(map_ordered(error, layer.visible[::2]))))
+    return float(np.nanmean(list(map_ordered(error, layer.visible))))
 
 
 def register_again(layer: LayerView, mapping: LayerMap, picture: Picture, radius_px: float) -> LayerMap:
@@ -79,8 +79,8 @@ def _correction(
     move = dis_flow(luma8(frame8), luma8(to_uint8(expected / 255)), finest_scale=finest_scale, variational_iterations=10)
     move *= np.minimum(1, _MAX_MOVE_PX / (np.linalg.norm(move, axis=-1, keepdims=True) + 1e-6))
     after = warp(expected, pixel_grid(box.size) + move)
-    error_before = blur(np.abs(expected - frame).mean(axis=-1), 1.5)
-    error_after = blur(np.abs(after - frame).mean(axis=-1), 1.5)
+    error_before = blur(difference(expected, frame), 1.5)
+    error_after = blur(difference(after, frame), 1.5)
     better = seen.valid & (error_after <= error_before + 0.5)
     sure = better.astype(np.float32) / (1 + (error_after / _DOUBT) ** 2)
     smooth, shrink = _smoothed(move, sure, radius_px)

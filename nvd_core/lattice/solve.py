@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Final, TypeVar, final
+from typing import Final, NamedTuple, TypeVar, final
 
 import numpy as np
 from jaxtyping import Float32
@@ -14,11 +14,12 @@ from nvd_core.clip import Plate
 from nvd_core.clip.colour import to_display, to_linear, to_uint8
 from nvd_core.compositing import look_up
 from nvd_core.conventions import Size, u_from_x, v_from_y
-from nvd_core.lattice.atlas import DENSITY, SIDE_LIMIT, Atlas, build_atlas
+from nvd_core.lattice.atlas import SIDE_LIMIT, Atlas, build_atlas
 from nvd_core.lattice.canvas import Canvas
+from nvd_core.lattice.gauge import lay_evenly
 from nvd_core.lattice.layer import LayerView
 from nvd_core.lattice.light import estimate_residual
-from nvd_core.lattice.mapping import FLEXIBLE, RIGID, solve_mapping
+from nvd_core.lattice.mapping import FLEXIBLE, RIGID, Stiffness, solve_mapping
 from nvd_core.lattice.matches import Matches, Registrar
 from nvd_core.lattice.picture import Frame, layer_picture, lay_out
 from nvd_core.lattice.refine import mean_error, register_again
@@ -27,7 +28,7 @@ from nvd_core.lattice.start import find_start, most_agreeing
 from nvd_core.lattice.unfold import unfold
 from nvd_core.masks import Matte
 from nvd_core.protocol import Event, Progress, Stage
-from nvd_core.settings import QUALITY, Residual, Settings
+from nvd_core.settings import QUALITY, Quality, Residual, Settings
 from nvd_core.shot import Shot
 from nvd_core.solution import LayerFrame
 
@@ -41,13 +42,30 @@ _FLEXIBLE_IF_BELOW: Final = 0.85
 reflections make a flexible map of a stiff layer worse, not better, which is what the rule rests on."""
 
 _PAYS_IF_BELOW: Final = 0.97
-"""Registering again goes on while each pass makes the error at least this much smaller."""
+"""A fine pass is taken only where it makes the error this much smaller: over a shadow it does not."""
 
 _SWIMS_PX: Final = 0.5
-"""A pass is not taken if points of the surface then swim against optical flow by more than this (median)."""
+"""No pass is taken that makes points swim against optical flow by more than this (median)."""
 
-_RADII: Final = {"place": (1 / 16, 1 / 42), "rigid": (1 / 42, 1 / 42, 1 / 128), "flexible": (1 / 128, 1 / 128, 1 / 256, 1 / 256)}
-"""Smoothing radius of each pass, in frame widths. Wide ones cannot follow a shadow over a floor."""
+
+class Pass(NamedTuple):
+    """One registration of all frames.
+
+    Attributes:
+        radius: corrections are smoothed over this part of the frame's width.
+        must_pay: whether it is taken only if it pays.
+    """
+
+    radius: float
+    must_pay: bool
+
+
+_PASSES: Final = {
+    "place": (Pass(1 / 16, False), Pass(1 / 42, False), Pass(1 / 128, True)),
+    "stiff": (Pass(1 / 42, False), Pass(1 / 42, False), Pass(1 / 128, True)),
+    "flexible": (Pass(1 / 128, False), Pass(1 / 128, True), Pass(1 / 256, True), Pass(1 / 256, True)),
+}
+"""From coarse to fine, by what the layer is: a surrounding, a thing of one piece, a thing that bends."""
 
 
 @final
@@ -108,7 +126,7 @@ class LatticeSolution:
         arrays: Arrays = {}
         for layer in self.solved:
             arrays[f"{layer.name}.nodes"] = layer.mapping.nodes
-            arrays[f"{layer.name}.reference"] = np.array(layer.mapping.reference)
+            arrays[f"{layer.name}.reference"] = np.array([layer.mapping.reference])
             arrays[f"{layer.name}.canvas"] = np.array([*layer.canvas.origin_px, layer.canvas.density])
         return arrays
 
@@ -127,10 +145,10 @@ def solve(shot: Shot, settings: Settings, checkpoints: Checkpoints) -> Generator
     for index, name in enumerate(shot.layers):
         layer = LayerView(shot.frames, shot.alphas[index])
         yield Stage(name="map", layer=name)
-        steps = _kept_map(layer, name, checkpoints, refines=quality.refines)
+        steps = _kept_map(layer, name, checkpoints, quality)
         mapping = yield from _progress(steps, index / count, 0.7 / count)
         yield Stage(name="atlas", layer=name)
-        canvas = lay_out(layer, mapping, DENSITY * shot.clip.info.size.width / shot.size.width, SIDE_LIMIT)
+        canvas = lay_out(layer, mapping, quality.density * shot.clip.info.size.width / shot.size.width, SIDE_LIMIT)
         steps = _kept_atlas(shot, layer, index, mapping, canvas, checkpoints, rounds=quality.atlas_rounds)
         atlas = yield from _progress(steps, (index + 0.7) / count, 0.3 / count)
         solved.append(SolvedLayer(name, mapping, canvas, atlas))
@@ -148,21 +166,21 @@ def _progress(steps: Generator[float, None, Result], start: float, share: float)
 
 
 def _kept_map(
-    layer: LayerView, name: str, checkpoints: Checkpoints, *, refines: bool
+    layer: LayerView, name: str, checkpoints: Checkpoints, quality: Quality
 ) -> Generator[float, None, LayerMap]:
     """The layer's map, from the checkpoint if it is there."""
     lattice = Lattice(layer.size, (layer.size.width - 1) / _CELLS)
     if (kept := checkpoints.load(f"{name}.map")) is not None:
-        return LayerMap(int(kept["reference"]), lattice, kept["nodes"])
+        return LayerMap(int(kept["reference"][0]), lattice, kept["nodes"])
     if layer.visible:
-        mapping = yield from _solve_map(layer, lattice, refines=refines)
+        mapping = yield from _solve_map(layer, lattice, quality)
     else:
         mapping = LayerMap(0, lattice, np.zeros((layer.count, lattice.rows, lattice.columns, 2), np.float32))
-    checkpoints.save(f"{name}.map", {"nodes": mapping.nodes, "reference": np.array(mapping.reference)})
+    checkpoints.save(f"{name}.map", {"nodes": mapping.nodes, "reference": np.array([mapping.reference])})
     return mapping
 
 
-def _solve_map(layer: LayerView, lattice: Lattice, *, refines: bool) -> Generator[float, None, LayerMap]:
+def _solve_map(layer: LayerView, lattice: Lattice, quality: Quality) -> Generator[float, None, LayerMap]:
     """Steps 1 to 5."""
     registrar = Registrar(layer)
     yield 0.0
@@ -172,35 +190,48 @@ def _solve_map(layer: LayerView, lattice: Lattice, *, refines: bool) -> Generato
         matches.append(match)
         yield 0.15 + 0.2 * len(matches) / registrar.pair_count
     motion = most_agreeing(start, matches)
-    candidates = []
-    for stiffness in (RIGID, FLEXIBLE):
-        mapping = solve_mapping(layer, start.reference, motion, matches, stiffness).on(lattice)
-        candidates.append((mapping, mean_error(layer, mapping, layer_picture(layer, mapping, rounds=1))))
-        yield 0.35 + 0.15 * len(candidates)
-    (rigid, rigid_error), (flexible, flexible_error) = candidates
-    bends = flexible_error < _FLEXIBLE_IF_BELOW * rigid_error
-    mapping = flexible if bends else rigid
-    if refines:
-        kind = "flexible" if bends else "place" if layer.fills_frame else "rigid"
-        mapping = yield from _refine(layer, mapping, matches, _RADII[kind])
+    solved = {}
+    for stiffness in (RIGID, FLEXIBLE) if quality.refines else (RIGID if layer.fills_frame else FLEXIBLE,):
+        solved[stiffness] = solve_mapping(layer, start.reference, motion, matches, stiffness).on(lattice)
+        yield 0.35 + 0.15 * len(solved)
+    stiffness = _fitting(layer, solved)
+    mapping = solved[stiffness]
+    if layer.fills_frame:
+        mapping = lay_evenly(layer, mapping)
+    if quality.refines:
+        kind = "flexible" if stiffness is FLEXIBLE else "place" if layer.fills_frame else "stiff"
+        mapping = yield from _refine(layer, mapping, matches, _PASSES[kind])
     return unfold(layer, mapping)
 
 
+def _fitting(layer: LayerView, solved: dict[Stiffness, LayerMap]) -> Stiffness:
+    """Flexible only where that explains the frames much better."""
+    if len(solved) == 1:
+        return next(iter(solved))
+    some = layer.every(2)
+    errors = {}
+    for kind, mapping in solved.items():
+        picture = layer_picture(some, mapping.every(2), robust=False)
+        errors[kind] = mean_error(some, mapping.every(2), picture)
+    return FLEXIBLE if errors[FLEXIBLE] < _FLEXIBLE_IF_BELOW * errors[RIGID] else RIGID
+
+
 def _refine(
-    layer: LayerView, mapping: LayerMap, matches: list[Matches], radii: tuple[float, ...]
+    layer: LayerView, mapping: LayerMap, matches: list[Matches], passes: tuple[Pass, ...]
 ) -> Generator[float, None, LayerMap]:
-    """Register again as long as it pays and the surface does not swim."""
+    """Register again, ever finer, as long as it pays and the surface does not swim."""
     picture = layer_picture(layer, mapping)
-    error = mean_error(layer, mapping, picture)
-    for done, radius in enumerate(radii):
-        yield 0.65 + 0.35 * done / len(radii)
-        moved = register_again(layer, mapping, picture, radius * layer.size.width)
+    error = mean_error(layer.every(2), mapping.every(2), picture)
+    for done, one in enumerate(passes):
+        yield 0.65 + 0.35 * done / len(passes)
+        moved = register_again(layer, mapping, picture, one.radius * layer.size.width)
         if swimming_px(moved, matches) > max(_SWIMS_PX, swimming_px(mapping, matches)):
             break
-        picture = layer_picture(layer, moved)
-        mapping, before, error = moved, error, mean_error(layer, moved, picture)
-        if error > _PAYS_IF_BELOW * before:
+        moved_picture = layer_picture(layer, moved, picture)
+        moved_error = mean_error(layer.every(2), moved.every(2), moved_picture)
+        if one.must_pay and moved_error > _PAYS_IF_BELOW * error:
             break
+        mapping, picture, error = moved, moved_picture, moved_error
     return mapping
 
 

@@ -125,6 +125,10 @@ class LayerMap:
         positions[..., 1] += y_px[:, None]
         return positions
 
+    def every(self, step: int) -> LayerMap:
+        """Only every ``step``-th frame."""
+        return LayerMap(self.reference, self.lattice, self.nodes[::step])
+
     def on(self, lattice: Lattice) -> LayerMap:
         """The same map held by another lattice over the same picture."""
         places = lattice.positions()

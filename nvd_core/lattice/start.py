@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32
 
+from nvd_core.lattice.canvas import Canvas
 from nvd_core.lattice.imaging import pixel_grid, transform, translation
 from nvd_core.lattice.layer import LayerView
 from nvd_core.lattice.matches import Matches, Registrar
@@ -26,6 +27,9 @@ Homography = Float[np.ndarray, "3 3"]
 
 _MIN_MATCHES: Final = 12
 _FEATURES: Final = 1500
+_SOUGHT: Final = 20
+"""In about this many frames features are sought."""
+
 _RATIO: Final = 0.8
 """Lowe's ratio test: the best descriptor must be this much nearer than the second."""
 
@@ -139,10 +143,14 @@ def choose_reference(layer: LayerView, chained: dict[int, Homography]) -> int:
 
 
 def _features_found_again(layer: LayerView, reference: int) -> dict[int, Homography]:
-    """Homographies to the reference frame from SIFT features (Lowe, IJCV 2004), where enough agree."""
-    features = dict(zip(layer.visible, map_ordered(lambda t: _features(layer, t), layer.visible), strict=True))
-    found = map_ordered(lambda t: _agreement(features[t], features[reference]), layer.visible)
-    return {t: matrix for t, matrix in zip(layer.visible, found, strict=True) if matrix is not None}
+    """Homographies to the reference frame from SIFT features (Lowe, IJCV 2004), where enough agree.
+
+    They are sought in some frames spread over the clip; the chain leads from those to the others.
+    """
+    sought = layer.visible[:: max(1, len(layer.visible) // _SOUGHT)]
+    wanted = _features(layer, reference)
+    found = map_ordered(lambda t: _agreement(_features(layer, t), wanted), sought)
+    return {t: matrix for t, matrix in zip(sought, found, strict=True) if matrix is not None}
 
 
 class _Features(NamedTuple):
@@ -186,7 +194,7 @@ def _mended(
     picture = Picture(
         linear=layer.linear(reference),
         covered=(layer.alpha[reference] > 229).astype(np.float32),
-        origin_px=np.zeros(2, np.float32),
+        canvas=Canvas((0.0, 0.0), 1.0, layer.size),
     )
     order = layer.visible
     place = order.index(reference)
