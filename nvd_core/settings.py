@@ -7,7 +7,7 @@ field names become flags, the text beside a field its help, the bounds its check
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from annotated_types import Interval, doc
 
@@ -16,9 +16,15 @@ Preset = Literal["preview", "standard", "final"]
 Residual = Literal["editing", "fidelity"]
 
 
+_STRICT: Final[dict[str, Any]] = {"extra": "forbid", "strict": True}
+"""For whoever loads these from a file: unknown keys and values of another kind are errors."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How a clip is decomposed."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     solver: Annotated[Solver, doc("lattice: explicit, any CPU, about a minute.")] = "lattice"
     preset: Annotated[
@@ -49,6 +55,8 @@ class MaskSource:
         path: folder of pictures, one picture, or a video.
     """
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
     name: str
     path: str
 
@@ -62,6 +70,8 @@ class Job:
         masks: objects front to back; with none the whole clip is one background layer.
         settings: see :class:`Settings`.
     """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     clip: str
     masks: tuple[MaskSource, ...] = ()

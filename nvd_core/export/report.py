@@ -52,7 +52,7 @@ def write_report(decomposition: Decomposition, costs: dict[str, Any]) -> Generat
     manifest = replace(manifest, warnings=warnings)
     write_json(folder / "report.json", {"metrics": manifest.metrics, "costs": costs, "warnings": warnings})
     with atomic(folder / "report.md") as temporary:
-        temporary.write_text(_words(manifest), encoding="utf-8")
+        temporary.write_text(words(manifest), encoding="utf-8")
     yield 1.0
     return manifest
 
@@ -92,7 +92,8 @@ def _covered(decomposition: Decomposition, name: str) -> Float32[np.ndarray, "he
     return read_picture(path)[..., 3].astype(np.float32)
 
 
-def _words(manifest: Manifest) -> str:
+def words(manifest: Manifest) -> str:
+    """The report as Markdown."""
     metrics = manifest.metrics
     lines = [
         f"# {manifest.name}",

@@ -1,0 +1,38 @@
+"""``nvd`` and ``python -m nvd_core``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from nvd_core.errors import CANCELLED
+
+
+def main() -> int:
+    """Run the command line; the exit code is returned.
+
+    ``doctor`` and ``worker`` need nothing but the standard library to begin with, so that they can tell
+    what is missing.
+    """
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["doctor"]:
+        from nvd_core.doctor import report  # noqa: PLC0415
+
+        return report(as_json="--json" in arguments)
+    if arguments[:1] == ["worker"] and len(arguments) in (3, 4):
+        from nvd_core.worker import run_worker  # noqa: PLC0415
+
+        return run_worker(Path(arguments[1]), Path(arguments[2]), resume="--resume" in arguments)
+    try:
+        from nvd_core.cli import run  # noqa: PLC0415
+    except ImportError as error:
+        print(f"nvd: A package is missing: {error}. Run nvd doctor.", file=sys.stderr)  # noqa: T201
+        return 4
+    try:
+        return run(arguments)
+    except KeyboardInterrupt:
+        return CANCELLED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,279 @@
+"""The command line. Data goes to standard output, talk and progress to standard error."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, OmitSubcommandPrefixes, Positional, UseAppendAction, arg, subcommand
+
+from nvd_core import protocol
+from nvd_core.clip import open_clip
+from nvd_core.decomposition import Decomposition
+from nvd_core.demo import run_demo
+from nvd_core.errors import CancelledError, MemoryLimitError, NvdError, UsageError
+from nvd_core.export.report import words
+from nvd_core.export.stmap import write_stmaps
+from nvd_core.jobs import check_settings, parse_mask, read_job
+from nvd_core.measure import measure
+from nvd_core.pipeline import decompose
+from nvd_core.render import Format, Mode, frame_writer, render
+from nvd_core.settings import Job, Settings
+
+Item = TypeVar("Item")
+Folder = Annotated[Path, arg(metavar="FOLDER")]
+AsJson = Annotated[bool, arg(help="Write the result as JSON to standard output.")]
+
+talk = Console(stderr=True, highlight=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decompose:
+    """Decompose a clip into layers: atlases, UV passes, alphas and lighting."""
+
+    clip: Annotated[Positional[str], arg(metavar="CLIP", help="Video, folder of pictures, pattern (shot.####.exr) or picture.")] = ""
+    out: Annotated[
+        Path | None, arg(aliases=["-o"], metavar="FOLDER", help="Where the result goes. Default: CLIP's name and _nvd.")
+    ] = None
+    mask: Annotated[
+        UseAppendAction[tuple[str, ...]],
+        arg(metavar="NAME=PATH", help="An object's masks: a folder, one picture or a video. Front to back."),
+    ] = ()
+    settings: OmitArgPrefixes[Settings] = field(default_factory=Settings)
+    job: Annotated[Path | None, arg(metavar="FILE", help="Read clip, masks and settings from a job.toml.")] = None
+    resume: Annotated[bool, arg(help="Take up what a killed or cancelled run has finished.")] = False
+    json: AsJson = False
+
+    def run(self) -> None:
+        """Decompose, with a bar on standard error."""
+        job = self._job()
+        folder = self.out or Path(f"{open_clip(Path(job.clip)).info.name}_nvd")
+        events = decompose(job, folder, resume=self.resume)
+        with _bar() as advance, _cancellable():
+            for event in events:
+                if isinstance(event, protocol.Stage):
+                    advance(None, " ".join(filter(None, (event.name, event.layer))))
+                elif isinstance(event, protocol.Progress):
+                    advance(event.done, None)
+                elif isinstance(event, protocol.Caution):
+                    talk.print(f"{event.message}. {event.hint}", style="yellow", soft_wrap=True)
+        manifest = Decomposition.open(folder).manifest
+        if self.json:
+            _print_json({"folder": str(folder.absolute()), **asdict(manifest)})
+        talk.print(words(manifest), soft_wrap=True)
+        talk.print(f"Look at {folder / 'report' / 'contact_sheet.png'}", soft_wrap=True)
+
+    def _job(self) -> Job:
+        if self.job is None and not self.clip:
+            raise UsageError("No clip is named", hint="Write nvd decompose CLIP, or --job FILE.")
+        settings = check_settings(asdict(self.settings))
+        masks = tuple(parse_mask(text) for text in self.mask)
+        if self.job is None:
+            return Job(clip=self.clip, masks=masks, settings=settings)
+        job = read_job(self.job)
+        given = {key: value for key, value in asdict(settings).items() if value != getattr(Settings(), key)}
+        return Job(
+            clip=self.clip or job.clip, masks=masks or job.masks, settings=replace(job.settings, **given)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Render:
+    """Re-composite a decomposition with its atlases as they are now, without Blender."""
+
+    folder: Positional[Folder]
+    out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER|FILE.mp4", help="A folder for pictures, or a video file.")]
+    atlas: Annotated[
+        UseAppendAction[tuple[str, ...]],
+        arg(metavar="LAYER=FILE", help="A painted atlas in place of the folder's own."),
+    ] = ()
+    mode: Annotated[
+        Mode, arg(help="keep-plate: only what was painted is touched; rebuild: the layers alone.")
+    ] = "keep-plate"
+    format: Annotated[Format, arg(help="Of pictures: 8-bit PNG, or linear half-float EXR.")] = "png"
+    json: AsJson = False
+
+    def run(self) -> None:
+        """Render all frames."""
+        decomposition = Decomposition.open(self.folder)
+        atlases = {}
+        for text in self.atlas:
+            layer, equals, path = text.partition("=")
+            if not (layer and equals and path):
+                raise UsageError(f"--atlas {text} says no file", hint="Write it as --atlas LAYER=FILE.")
+            atlases[layer] = Path(path)
+        manifest = decomposition.manifest
+        frames = render(decomposition, atlases, self.mode)
+        with _cancellable(), frame_writer(self.out, manifest.name, manifest.source.fps, decomposition.size, self.format) as write:
+            paths = [write(frame) for frame in _shown(frames, len(manifest.source.numbers), "render")]
+        if self.json:
+            _print_json({"files": sorted({str(path.absolute()) for path in paths})})
+        talk.print(f"{len(paths)} frames in {self.out}", soft_wrap=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """Measure a decomposition on the files that were written."""
+
+    folder: Positional[Folder]
+    json: AsJson = False
+
+    def run(self) -> None:
+        """Measure all frames."""
+        decomposition = Decomposition.open(self.folder)
+        with _bar() as advance, _cancellable():
+            advance(None, "measure")
+            steps = measure(decomposition)
+            try:
+                while True:
+                    advance(next(steps), None)
+            except StopIteration as end:
+                metrics = end.value
+        if self.json:
+            _print_json(metrics)
+        else:
+            sys.stdout.write(words(replace(decomposition.manifest, metrics=metrics)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write a decomposition in another form, for other programs."""
+
+    folder: Positional[Folder]
+    stmap: Annotated[bool, arg(help="One RGB STMap a layer and frame, for Nuke, Fusion and After Effects.")] = False
+    json: AsJson = False
+
+    def run(self) -> None:
+        """Export what is asked for."""
+        if not self.stmap:
+            raise UsageError("Nothing to export is named", hint="Write nvd export FOLDER --stmap.")
+        decomposition = Decomposition.open(self.folder)
+        manifest = decomposition.manifest
+        with _cancellable():
+            count = len(manifest.source.numbers) * len(manifest.layers)
+            paths = list(_shown(write_stmaps(decomposition), count, "stmap"))
+        if self.json:
+            _print_json({"files": [str(path.absolute()) for path in paths]})
+        talk.print(f"{len(paths)} STMaps in {decomposition.folder / 'stmap'}", soft_wrap=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo:
+    """Make a little clip, decompose it, paint both atlases and re-composite: pictures to look at."""
+
+    out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER", help="Where everything goes.")] = Path("demo")
+    json: AsJson = False
+
+    def run(self) -> None:
+        """Run the whole path once."""
+        with _bar() as advance, _cancellable():
+            steps = run_demo(self.out)
+            try:
+                while True:
+                    event = next(steps)
+                    if isinstance(event, protocol.Stage):
+                        advance(None, " ".join(filter(None, (event.name, event.layer))))
+                    elif isinstance(event, protocol.Progress):
+                        advance(event.done, None)
+            except StopIteration as end:
+                pictures: list[Path] = end.value
+        if self.json:
+            _print_json({"pictures": [str(path.absolute()) for path in pictures]})
+        else:
+            for path in pictures:
+                sys.stdout.write(f"{path.absolute()}\n")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doctor:
+    """Say what this machine has, and what it lacks."""
+
+    json: AsJson = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """Decompose for another program: events as JSON lines on standard output. Used by Blender."""
+
+    job: Positional[Annotated[Path, arg(metavar="JOB")]]
+    folder: Positional[Folder]
+    resume: bool = False
+
+
+_COMMANDS = (
+    Annotated[Decompose, subcommand("decompose")]
+    | Annotated[Render, subcommand("render")]
+    | Annotated[Score, subcommand("score")]
+    | Annotated[Export, subcommand("export")]
+    | Annotated[Demo, subcommand("demo")]
+    | Annotated[Doctor, subcommand("doctor")]
+    | Annotated[Worker, subcommand("worker")]
+)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; the exit code is returned."""
+    command: Any = tyro.cli(
+        _COMMANDS, args=list(arguments), prog="nvd", config=(OmitSubcommandPrefixes, FlagCreatePairsOff),
+        description="Paint a texture once, and every frame of the shot follows.",
+    )  # fmt: skip
+    try:
+        command.run()
+    except NvdError as error:
+        talk.print(f"nvd: {error}", style="red", markup=False, soft_wrap=True)
+        return error.exit_code
+    except MemoryError:
+        lack = MemoryLimitError("There is not enough memory", hint="Use a smaller --height or fewer frames.")
+        talk.print(f"nvd: {lack}", style="red", soft_wrap=True)
+        return lack.exit_code
+    return 0
+
+
+@contextmanager
+def _bar() -> Iterable[Callable[[float | None, str | None], None]]:
+    """A progress bar; its function takes how far the work is (0 to 1) and what is being done."""
+    columns = (TextColumn("{task.description:<24}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[left]}"))
+    with Progress(*columns, console=talk, transient=True) as progress:
+        task = progress.add_task("", total=1.0, left="")
+
+        def advance(done: float | None, what: str | None) -> None:
+            progress.update(task, completed=done, description=what)
+
+        yield advance
+
+
+def _shown(items: Iterable[Item], count: int, what: str) -> Iterable[Item]:
+    with _bar() as advance:
+        advance(None, what)
+        for done, item in enumerate(items):
+            yield item
+            advance((done + 1) / count, None)
+
+
+@contextmanager
+def _cancellable() -> Iterable[None]:
+    """Let the end of the session or a polite kill end a command as Ctrl-C does: in order."""
+
+    def stop(_number: int, _frame: object) -> None:
+        raise CancelledError("Cancelled", hint="What is finished can be taken up with --resume.")
+
+    former = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise CancelledError("Cancelled", hint="What is finished can be taken up with --resume.") from None
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def _print_json(data: object) -> None:
+    sys.stdout.write(json.dumps(data, indent=1, ensure_ascii=False) + "\n")

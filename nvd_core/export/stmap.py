@@ -1,0 +1,32 @@
+"""STMaps for Nuke, Fusion, After Effects and other programs: one RGB EXR a layer and frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from nvd_core.decomposition import Decomposition, Frame
+from nvd_core.exr import write_exr
+from nvd_core.parallel import map_ordered
+
+
+def write_stmaps(decomposition: Decomposition) -> Iterator[Path]:
+    """Write ``stmap/<layer>/<name>.<layer>.####.exr`` and yield each folder's frame when it is there.
+
+    Red and green are the atlas coordinates (origin bottom-left, pixel centres at half), float, defined
+    everywhere; blue is the layer's alpha, which Blender's Map UV multiplies with and Nuke does not look at.
+    """
+    folder, name = decomposition.folder / "stmap", decomposition.manifest.name
+
+    def write(frame: Frame) -> list[Path]:
+        paths = []
+        for layer, one in frame.layers.items():
+            paths.append(folder / layer / f"{name}.{layer}.{frame.number:04d}.exr")
+            u, v = np.moveaxis(one.uv_atlas, -1, 0)
+            write_exr(paths[-1], {"R": u, "G": v, "B": one.alpha})
+        return paths
+
+    for paths in map_ordered(write, decomposition.frames()):
+        yield from paths

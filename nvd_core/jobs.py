@@ -1,0 +1,69 @@
+"""Jobs from files and flags, checked against what :mod:`nvd_core.settings` declares."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from nvd_core.errors import UsageError
+from nvd_core.settings import Job, MaskSource, Settings
+
+_SETTINGS = TypeAdapter(Settings)
+_JOB = TypeAdapter(Job)
+
+
+def check_settings(values: dict[str, Any]) -> Settings:
+    """Settings from plain values.
+
+    Raises:
+        UsageError: a key is unknown or a value of the wrong kind or out of its range.
+    """
+    try:
+        return _SETTINGS.validate_json(json.dumps(values))
+    except ValidationError as error:
+        raise _refused(error, "") from None
+
+
+def read_job(path: Path) -> Job:
+    """A job from ``job.toml``, or from the same as JSON. Paths in it are relative to it.
+
+    Raises:
+        UsageError: it cannot be read, or says something that no job has.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise UsageError(f"The job cannot be read: {error.strerror}", where=path) from error
+    except ValueError as error:
+        raise UsageError(f"The job is no valid {path.suffix[1:].upper()}: {error}", where=path) from error
+    try:
+        job = _JOB.validate_json(json.dumps(data))
+    except ValidationError as error:
+        raise _refused(error, path) from None
+    base = path.absolute().parent
+    masks = tuple(MaskSource(name=mask.name, path=str(base / mask.path)) for mask in job.masks)
+    return Job(clip=str(base / job.clip), masks=masks, settings=job.settings)
+
+
+def parse_mask(text: str) -> MaskSource:
+    """``NAME=PATH`` as given on the command line.
+
+    Raises:
+        UsageError: it is not of that form.
+    """
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise UsageError(f"--mask {text} says no layer", hint="Write it as --mask NAME=PATH.")
+    return MaskSource(name=name, path=path)
+
+
+def _refused(error: ValidationError, where: object) -> UsageError:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("constrained-", "function-")))
+    message = "there is no such setting" if first["type"] == "unexpected_keyword_argument" else first["msg"]
+    return UsageError(f"{key}: {message}", where=where, hint="See nvd decompose --help.")

@@ -1,0 +1,85 @@
+"""The worker that Blender starts: events as JSON lines on standard output, commands on standard input.
+
+File descriptor 1 belongs to the protocol alone: what libraries print goes to standard error. When the
+parent asks to cancel, or its end of the pipe closes, the job stops at the next event; what is finished
+is in the checkpoint.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import threading
+from collections.abc import Generator
+from pathlib import Path
+from typing import Final, TextIO
+
+from nvd_core import __version__
+from nvd_core.errors import CANCELLED, CancelledError, MemoryLimitError, NvdError
+from nvd_core.protocol import Event, Failed, Hello, encode, is_cancel
+
+_GRACE_S: Final = 8.0
+"""A long step is given this long to reach an event before the process ends regardless."""
+
+
+def run_worker(job_file: Path, folder: Path, *, resume: bool) -> int:
+    """Decompose the job of a file into a folder; the exit code is returned."""
+    protocol = _take_stdout()
+    stop = threading.Event()
+    threading.Thread(target=_listen, args=(stop,), daemon=True).start()
+    seq = 0
+
+    def send(event: Event) -> None:
+        nonlocal seq
+        seq += 1
+        protocol.write(encode(event, seq) + "\n")
+        protocol.flush()
+
+    send(Hello(core=__version__, python=platform.python_version(), device="cpu"))
+    try:
+        # Imported here so that a package that is missing is told through the protocol, too.
+        from nvd_core.jobs import read_job  # noqa: PLC0415
+        from nvd_core.pipeline import decompose  # noqa: PLC0415
+
+        events = decompose(read_job(job_file), folder, resume=resume)
+        _forward(events, stop, send)
+    except NvdError as error:
+        send(Failed(code=error.code, message=error.message, hint=error.hint, where=error.where))
+        return error.exit_code
+    except MemoryError:
+        lack = MemoryLimitError("There is not enough memory", hint="Use a smaller --height or fewer frames.")
+        send(Failed(code=lack.code, message=lack.message, hint=lack.hint))
+        return lack.exit_code
+    except ImportError as error:
+        send(Failed(code="setup", message=f"A package is missing: {error}", hint="Run nvd doctor."))
+        return 4
+    except BrokenPipeError:
+        return CANCELLED
+    return 0
+
+
+def _forward(events: Generator[Event, None, None], stop: threading.Event, send: object) -> None:
+    for event in events:
+        send(event)  # type: ignore[operator]
+        if stop.is_set():
+            events.close()
+            raise CancelledError("The job was cancelled", hint="It can be resumed.")
+
+
+def _take_stdout() -> TextIO:
+    """A stream on what was standard output; descriptor 1 now leads to standard error."""
+    protocol = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+    sys.stdout.flush()
+    os.dup2(2, 1)
+    return protocol
+
+
+def _listen(stop: threading.Event) -> None:
+    """Wait for the word to stop; the end of input is one, too."""
+    for line in sys.stdin:
+        if is_cancel(line):
+            break
+    stop.set()
+    threading.Event().wait(_GRACE_S)
+    os._exit(CANCELLED)
