@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final
 
 import bpy
-from nvd_core.folder import Manifest, inside
+
+from nvd_core.folder import Manifest
 
 from . import compat
-from .compat import Node, Socket, Tree
 
 MODE_SWITCH: Final = "Rebuild from layers"
 """Name of the switch between keeping the plate (off) and rebuilding every pixel from the layers (on)."""

@@ -5,16 +5,25 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, OmitSubcommandPrefixes, Positional, UseAppendAction, arg, subcommand
+from tyro.conf import (
+    FlagCreatePairsOff,
+    OmitArgPrefixes,
+    OmitSubcommandPrefixes,
+    Positional,
+    UseAppendAction,
+    arg,
+    subcommand,
+)
 
 from nvd_core import protocol
 from nvd_core.clip import open_clip
@@ -28,6 +37,7 @@ from nvd_core.measure import measure
 from nvd_core.pipeline import decompose
 from nvd_core.render import Format, Mode, frame_writer, render
 from nvd_core.settings import Job, Settings
+from nvd_core.steps import finished
 
 Item = TypeVar("Item")
 Folder = Annotated[Path, arg(metavar="FOLDER")]
@@ -40,7 +50,9 @@ talk = Console(stderr=True, highlight=False)
 class Decompose:
     """Decompose a clip into layers: atlases, UV passes, alphas and lighting."""
 
-    clip: Annotated[Positional[str], arg(metavar="CLIP", help="Video, folder of pictures, pattern (shot.####.exr) or picture.")] = ""
+    clip: Annotated[
+        Positional[str], arg(metavar="CLIP", help="Video, folder of pictures, pattern (shot.####.exr) or picture.")
+    ] = ""
     out: Annotated[
         Path | None, arg(aliases=["-o"], metavar="FOLDER", help="Where the result goes. Default: CLIP's name and _nvd.")
     ] = None
@@ -60,12 +72,7 @@ class Decompose:
         events = decompose(job, folder, resume=self.resume)
         with _bar() as advance, _cancellable():
             for event in events:
-                if isinstance(event, protocol.Stage):
-                    advance(None, " ".join(filter(None, (event.name, event.layer))))
-                elif isinstance(event, protocol.Progress):
-                    advance(event.done, None)
-                elif isinstance(event, protocol.Caution):
-                    talk.print(f"{event.message}. {event.hint}", style="yellow", soft_wrap=True)
+                _show(event, advance)
         manifest = Decomposition.open(folder).manifest
         if self.json:
             _print_json({"folder": str(folder.absolute()), **asdict(manifest)})
@@ -81,9 +88,7 @@ class Decompose:
             return Job(clip=self.clip, masks=masks, settings=settings)
         job = read_job(self.job)
         given = {key: value for key, value in asdict(settings).items() if value != getattr(Settings(), key)}
-        return Job(
-            clip=self.clip or job.clip, masks=masks or job.masks, settings=replace(job.settings, **given)
-        )
+        return Job(clip=self.clip or job.clip, masks=masks or job.masks, settings=replace(job.settings, **given))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +101,9 @@ class Render:
         UseAppendAction[tuple[str, ...]],
         arg(metavar="LAYER=FILE", help="A painted atlas in place of the folder's own."),
     ] = ()
-    mode: Annotated[
-        Mode, arg(help="keep-plate: only what was painted is touched; rebuild: the layers alone.")
-    ] = "keep-plate"
+    mode: Annotated[Mode, arg(help="keep-plate: only what was painted is touched; rebuild: the layers alone.")] = (
+        "keep-plate"
+    )
     format: Annotated[Format, arg(help="Of pictures: 8-bit PNG, or linear half-float EXR.")] = "png"
     json: AsJson = False
 
@@ -113,7 +118,10 @@ class Render:
             atlases[layer] = Path(path)
         manifest = decomposition.manifest
         frames = render(decomposition, atlases, self.mode)
-        with _cancellable(), frame_writer(self.out, manifest.name, manifest.source.fps, decomposition.size, self.format) as write:
+        with (
+            _cancellable(),
+            frame_writer(self.out, manifest.name, manifest.source.fps, decomposition.size, self.format) as write,
+        ):
             paths = [write(frame) for frame in _shown(frames, len(manifest.source.numbers), "render")]
         if self.json:
             _print_json({"files": sorted({str(path.absolute()) for path in paths})})
@@ -132,12 +140,7 @@ class Score:
         decomposition = Decomposition.open(self.folder)
         with _bar() as advance, _cancellable():
             advance(None, "measure")
-            steps = measure(decomposition)
-            try:
-                while True:
-                    advance(next(steps), None)
-            except StopIteration as end:
-                metrics = end.value
+            metrics = finished(measure(decomposition), lambda done: advance(done, None))
         if self.json:
             _print_json(metrics)
         else:
@@ -176,16 +179,7 @@ class Demo:
     def run(self) -> None:
         """Run the whole path once."""
         with _bar() as advance, _cancellable():
-            steps = run_demo(self.out)
-            try:
-                while True:
-                    event = next(steps)
-                    if isinstance(event, protocol.Stage):
-                        advance(None, " ".join(filter(None, (event.name, event.layer))))
-                    elif isinstance(event, protocol.Progress):
-                        advance(event.done, None)
-            except StopIteration as end:
-                pictures: list[Path] = end.value
+            pictures = finished(run_demo(self.out), lambda event: _show(event, advance))
         if self.json:
             _print_json({"pictures": [str(path.absolute()) for path in pictures]})
         else:
@@ -238,17 +232,38 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
+class Advance(Protocol):
+    """Moves the bar: how far the work is (0 to 1), what is being done, how long it may still take."""
+
+    def __call__(self, done: float | None, what: str | None, left: str = "") -> None: ...
+
+
 @contextmanager
-def _bar() -> Iterable[Callable[[float | None, str | None], None]]:
-    """A progress bar; its function takes how far the work is (0 to 1) and what is being done."""
-    columns = (TextColumn("{task.description:<24}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[left]}"))
+def _bar() -> Iterator[Advance]:
+    columns = (
+        TextColumn("{task.description:<24}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[left]}"),
+    )
     with Progress(*columns, console=talk, transient=True) as progress:
         task = progress.add_task("", total=1.0, left="")
 
-        def advance(done: float | None, what: str | None) -> None:
-            progress.update(task, completed=done, description=what)
+        def advance(done: float | None, what: str | None, left: str = "") -> None:
+            progress.update(task, completed=done, description=what, left=left)
 
         yield advance
+
+
+def _show(event: protocol.Event, advance: Advance) -> None:
+    """An event as talk and bar."""
+    if isinstance(event, protocol.Stage):
+        advance(None, " ".join(filter(None, (event.name, event.layer))))
+    elif isinstance(event, protocol.Progress):
+        left = "" if event.eta_s is None else f"about {timedelta(seconds=round(event.eta_s))} left"
+        advance(event.done, None, left)
+    elif isinstance(event, protocol.Caution):
+        talk.print(f"{event.message}. {event.hint}", style="yellow", markup=False, soft_wrap=True)
 
 
 def _shown(items: Iterable[Item], count: int, what: str) -> Iterable[Item]:
@@ -260,7 +275,7 @@ def _shown(items: Iterable[Item], count: int, what: str) -> Iterable[Item]:
 
 
 @contextmanager
-def _cancellable() -> Iterable[None]:
+def _cancellable() -> Iterator[None]:
     """Let the end of the session or a polite kill end a command as Ctrl-C does: in order."""
 
     def stop(_number: int, _frame: object) -> None:

@@ -25,14 +25,16 @@ OWNED_FROM: Final = 0.9
 """From this alpha upwards, and wholly at 1, a layer owns a pixel: painted colour replaces the plate."""
 
 
-def look_up(atlas: Float32[np.ndarray, "rows columns chan"], uv_atlas: Float32[np.ndarray, "height width 2"]) -> (
-    Float32[np.ndarray, "height width chan"]
-):
+def look_up(
+    atlas: Float32[np.ndarray, "rows columns chan"], uv_atlas: Float32[np.ndarray, "height width 2"]
+) -> Float32[np.ndarray, "height width chan"]:
     """Sample an atlas at STMap coordinates: bilinear, the edge goes on beyond [0, 1]."""
     rows, columns = atlas.shape[:2]
     x = np.clip(x_from_u(uv_atlas[..., 0], columns), 0, columns - 1)
     y = np.clip(y_from_v(uv_atlas[..., 1], rows), 0, rows - 1)
-    return cv2.remap(atlas, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.remap(
+        atlas, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
 
 
 def changed(painted: Colour, original: Colour) -> Share:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar, final
+from typing import Any, Final, final
 
 from nvd_core.protocol import Event, Progress, Stage
-
-Result = TypeVar("Result")
+from nvd_core.steps import Result, mapped
 
 SHARES: Final = {"prepare": 0.06, "solve": 0.62, "frames": 0.16, "measure": 0.11, "report": 0.05}
 """Rough part of a job's time that each phase takes, in their order."""
@@ -37,24 +35,23 @@ class Ledger:
             name: one of :data:`SHARES`.
             events: stages, and progress within the phase as events or bare numbers from 0 to 1.
         """
-        before = sum(share for other, share in SHARES.items() if list(SHARES).index(other) < list(SHARES).index(name))
-        yield Stage(name=name)
-        self._open(Stage(name=name))
-        while True:
-            try:
-                event = next(events)
-            except StopIteration as end:
-                self._close()
-                return end.value
+        names = list(SHARES)
+        before = sum(SHARES[other] for other in names[: names.index(name)])
+
+        def tell(event: Event | float) -> Event:
             if isinstance(event, Stage):
                 self._close()
                 self._open(event)
-                yield event
-            elif isinstance(event, (float, Progress)):
+            if isinstance(event, (float, Progress)):
                 part = event.done if isinstance(event, Progress) else event
-                yield self._progress(before + SHARES[name] * part)
-            else:
-                yield event
+                return self._progress(before + SHARES[name] * part)
+            return event
+
+        self._open(Stage(name=name))
+        yield Stage(name=name)
+        result = yield from mapped(events, tell)
+        self._close()
+        return result
 
     def _progress(self, done: float) -> Progress:
         spent = time.monotonic() - self._started
@@ -66,7 +63,9 @@ class Ledger:
     def _close(self) -> None:
         stage, seconds, cpu_seconds = self._opened
         spent = {"seconds": time.monotonic() - seconds, "cpu_seconds": time.process_time() - cpu_seconds}
-        self.stages.append({"name": stage.name, "layer": stage.layer} | {key: round(value, 2) for key, value in spent.items()})
+        self.stages.append(
+            {"name": stage.name, "layer": stage.layer} | {key: round(value, 2) for key, value in spent.items()}
+        )
 
 
 def peak_memory_bytes() -> int | None:

@@ -72,7 +72,9 @@ class Decomposition:
         """
         clip = open_clip(Path(self.manifest.source.path), self.manifest.source.fps)
         if clip.info.size != self.size:
-            raise InputError(f"The clip is now {clip.info.size}, it was decomposed at {self.size}", where=clip.info.path)
+            raise InputError(
+                f"The clip is now {clip.info.size}, it was decomposed at {self.size}", where=clip.info.path
+            )
         return clip
 
     def original(self, layer: str) -> AtlasColour:
@@ -122,7 +124,9 @@ class Decomposition:
             layers = {name: _layer_frame(channels, name) for name in self.manifest.layers}
             rebuilt = np.stack([channels[axis] for axis in "RGB"], axis=-1)
         except KeyError as error:
-            raise InputError(f"The EXR lacks the channel {error}", where=path, hint="Run nvd decompose again.") from error
+            raise InputError(
+                f"The EXR lacks the channel {error}", where=path, hint="Run nvd decompose again."
+            ) from error
         return Frame(number, plate, layers, rebuilt)
 
 

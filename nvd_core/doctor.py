@@ -45,7 +45,8 @@ def examine() -> list[Finding]:
     ]
     findings += [_package(name, module) for name, module in _NEEDED.items()]
     findings += [
-        Finding(what=name, state="ok" if find_spec(name) else "optional", detail=text) for name, text in _OPTIONAL.items()
+        Finding(what=name, state="ok" if find_spec(name) else "optional", detail=text)
+        for name, text in _OPTIONAL.items()
     ]
     free = shutil.disk_usage(Path.cwd()).free
     findings.append(Finding(what="processor", state="ok", detail=f"{os.cpu_count()} cores, {platform.machine()}"))

@@ -54,7 +54,9 @@ def measure(decomposition: Decomposition) -> Generator[float, None, dict[str, An
             rebuilt=resized(rebuilt, size),
             flat=resized(display_from_linear(flat), size),
             alphas={name: resized(layer.alpha, size) for name, layer in frame.layers.items()},
-            texels={name: resized(_texels(layer.uv_atlas, atlases[name]), size) for name, layer in frame.layers.items()},
+            texels={
+                name: resized(_texels(layer.uv_atlas, atlases[name]), size) for name, layer in frame.layers.items()
+            },
         )
 
     before: _Look | None = None

@@ -97,8 +97,12 @@ def _slopes(texels: Texels) -> tuple[Texels, Texels]:
     return along_x, along_y
 
 
-def pull(picture: Float32[np.ndarray, "height width *chan"], flow_px: FlowPx) -> Float32[np.ndarray, "height width *chan"]:
+def pull(
+    picture: Float32[np.ndarray, "height width *chan"], flow_px: FlowPx
+) -> Float32[np.ndarray, "height width *chan"]:
     """A picture of the next frame, seen from this one."""
     height, width = flow_px.shape[:2]
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    return cv2.remap(picture, x + flow_px[..., 0], y + flow_px[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.remap(
+        picture, x + flow_px[..., 0], y + flow_px[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )

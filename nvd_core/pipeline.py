@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from nvd_core import __version__
 from nvd_core.checkpoints import Checkpoints, save_arrays
-from nvd_core.clip import Clip, open_clip, parse_range
+from nvd_core.clip import open_clip, parse_range
 from nvd_core.conventions import Size
 from nvd_core.costs import Ledger, peak_memory_bytes
 from nvd_core.decomposition import Decomposition
@@ -40,7 +40,7 @@ from nvd_core.folder import (
     write_manifest,
 )
 from nvd_core.lattice.solve import solve
-from nvd_core.masks import Mattes, open_mattes
+from nvd_core.masks import open_mattes
 from nvd_core.measure import measure
 from nvd_core.protocol import Artifact, Caution, Done, Event, Metric
 from nvd_core.settings import Job, working_lines
@@ -51,6 +51,7 @@ _FRAME_BYTES_PX: Final = 6.0
 _LAYER_BYTES_PX: Final = 12.0
 _ATLAS_BYTES_PX: Final = 130.0
 """Space on disk for a plate pixel: in a frame, in each layer of a frame, and in each atlas and its copies."""
+
 
 def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Event, None, None]:
     """Decompose a clip into a folder.
@@ -134,7 +135,9 @@ def _check_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError("The output is a file", where=folder, hint="Name a folder with -o.")
     if folder.is_dir() and any(folder.iterdir()) and not is_ours(folder):
-        raise InputError("The output folder holds something else", where=folder, hint="Choose a new or empty one with -o.")
+        raise InputError(
+            "The output folder holds something else", where=folder, hint="Choose a new or empty one with -o."
+        )
     made = _make(folder)
     try:
         probe = folder / f".{os.getpid()}.probe"
@@ -185,7 +188,9 @@ def _occupied(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise InputError("Another job is writing to the folder", where=folder, hint="Wait for it, or choose another.") from None
+        raise InputError(
+            "Another job is writing to the folder", where=folder, hint="Wait for it, or choose another."
+        ) from None
     try:
         yield
     finally:

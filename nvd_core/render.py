@@ -49,7 +49,9 @@ def render(decomposition: Decomposition, atlases: Mapping[str, Path], mode: Mode
     unknown = sorted(set(atlases) - set(decomposition.manifest.layers))
     if unknown:
         known = ", ".join(decomposition.manifest.layers)
-        raise InputError(f"There is no layer {unknown[0]!r}", where=decomposition.folder, hint=f"The layers are {known}.")
+        raise InputError(
+            f"There is no layer {unknown[0]!r}", where=decomposition.folder, hint=f"The layers are {known}."
+        )
     painted = {name: decomposition.painted(name, atlases.get(name)) for name in decomposition.manifest.layers}
     originals = {name: decomposition.original(name) for name in decomposition.manifest.layers}
     return map_ordered(lambda frame: composite(frame, painted, originals, mode), decomposition.frames())
@@ -72,7 +74,9 @@ def composite(
 
 
 @contextmanager
-def frame_writer(out: Path, name: str, fps: float, size: Size, file_format: Format) -> Iterator[Callable[[Composite], Path]]:
+def frame_writer(
+    out: Path, name: str, fps: float, size: Size, file_format: Format
+) -> Iterator[Callable[[Composite], Path]]:
     """A function that writes one frame after the other: into a video file, or into a folder as pictures.
 
     Args:

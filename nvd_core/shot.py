@@ -94,7 +94,9 @@ def prepare(clip: Clip, mattes: Mattes, numbers: range, lines: int) -> Generator
     """
     size = working_size(clip.info.size, lines)
 
-    def shrink(frame: PlateFrame) -> tuple[UInt8[np.ndarray, "height width 3"], list[UInt8[np.ndarray, "height width"]]]:
+    def shrink(
+        frame: PlateFrame,
+    ) -> tuple[UInt8[np.ndarray, "height width 3"], list[UInt8[np.ndarray, "height width"]]]:
         colour = to_uint8(resized(to_display(frame.plate), size))
         return colour, [to_uint8(resized(matte, size)) for matte in frame.mattes]
 

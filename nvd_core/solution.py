@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, final
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Shaped
 
 from nvd_core.clip.types import Plate
 
@@ -57,4 +57,8 @@ class Solution(Protocol):
             plate: that frame.
             mattes: visible alpha of each layer in it, as it was given.
         """
+        ...
+
+    def arrays(self) -> dict[str, Shaped[np.ndarray, "..."]]:
+        """What it takes to make this solution again, but for the atlases: they are in the folder as pictures."""
         ...

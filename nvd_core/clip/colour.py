@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Float32, Num, UInt8
 
 
-
 def linear_from_display(display: Float32[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
     """Scene-linear light of display-encoded values (IEC 61966-2-1)."""
     size = np.abs(display)

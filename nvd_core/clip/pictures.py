@@ -53,7 +53,9 @@ def _read_coded(path: Path) -> Num[np.ndarray, "height width chan"]:
     if picture is None:
         raise InputError("The picture is damaged, or is no picture", where=path, hint="Export it again.")
     if picture.dtype not in (np.uint8, np.uint16, np.float32):
-        raise InputError(f"Pictures of {picture.dtype} are not supported", where=path, hint="Use 8 or 16 bit, or float.")
+        raise InputError(
+            f"Pictures of {picture.dtype} are not supported", where=path, hint="Use 8 or 16 bit, or float."
+        )
     if picture.ndim == 2:
         return picture[..., None]
     order = [2, 1, 0, 3][: picture.shape[2]] if picture.shape[2] >= 3 else [0]

@@ -60,7 +60,9 @@ def _only_sequence(folder: Path) -> dict[int, Path]:
     if len(pictures) == 1 and not groups:
         return {1: pictures[0]}
     if not groups:
-        raise InputError("The folder holds no numbered pictures", where=folder, hint="PNG, JPEG, TIFF and EXR are read.")
+        raise InputError(
+            "The folder holds no numbered pictures", where=folder, hint="PNG, JPEG, TIFF and EXR are read."
+        )
     if len(groups) > 1:
         names = ", ".join(sorted(f"{prefix}#{suffix}" for prefix, suffix in groups)[:4])
         raise InputError(f"The folder holds several sequences ({names})", where=folder, hint="Name one as a pattern.")

@@ -41,19 +41,15 @@ def write_atlas(folder: Path, layer: str, atlas: Float32[np.ndarray, "height wid
         write_exr(fresh, rgba_channels(atlas.astype(np.float16)))
         kept = ""
         for painted, original in _places(folder, layer):
-            same = original.is_file() and sha256(original) == sha256(fresh)
-            if same and painted.is_file():
-                break
+            names = painted.relative_to(folder).as_posix(), original.relative_to(folder).as_posix()
+            if painted.is_file() and original.is_file() and sha256(original) == sha256(fresh):
+                return AtlasFiles(*names)
             if not is_painted(painted, original):
                 _copy(fresh, original)
                 _copy(fresh, painted)
-                break
-            kept = painted.relative_to(folder).as_posix()
-        return AtlasFiles(
-            painted.relative_to(folder).as_posix(),
-            original.relative_to(folder).as_posix(),
-            "" if same else kept,
-        )
+                return AtlasFiles(*names, kept)
+            kept = names[0]
+        raise AssertionError  # there is always one more place
     finally:
         fresh.unlink(missing_ok=True)
 

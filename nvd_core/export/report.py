@@ -11,7 +11,7 @@ from jaxtyping import Float32
 
 from nvd_core.clip.pictures import read_picture, write_png
 from nvd_core.decomposition import Decomposition
-from nvd_core.export.sheet import Tile, checker_edit, contact_sheet, frame_rows, shown_atlas
+from nvd_core.export.sheet import checker_edit, contact_sheet, frame_rows, shown_atlas
 from nvd_core.folder import Manifest, atomic, inside, report_path, write_json
 
 _POOR_PSNR: Final = 26.0
@@ -106,10 +106,15 @@ def words(manifest: Manifest) -> str:
         "|---|---|---|---|",
     ]
     for name, layer in metrics["layers"].items():
-        cells = [_number(layer[key], unit) for key, unit in (("psnr", "dB"), ("psnr_atlas_only", "dB"), ("uv_flow_error_px", "px"))]
+        cells = [
+            _number(layer[key], unit)
+            for key, unit in (("psnr", "dB"), ("psnr_atlas_only", "dB"), ("uv_flow_error_px", "px"))
+        ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     lines += ["", "## What is weak", ""]
-    lines += [f"- {warning}" for warning in manifest.warnings] or ["Nothing that the numbers show. Look at `contact_sheet.png`."]
+    lines += [f"- {warning}" for warning in manifest.warnings] or [
+        "Nothing that the numbers show. Look at `contact_sheet.png`."
+    ]
     return "\n".join(lines) + "\n"
 
 

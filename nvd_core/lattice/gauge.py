@@ -19,7 +19,7 @@ from scipy.sparse.linalg import spsolve
 from nvd_core.conventions import Size
 from nvd_core.lattice.equations import difference_rows, thin_plate
 from nvd_core.lattice.layer import LayerView
-from nvd_core.lattice.spline import LayerMap, Lattice
+from nvd_core.lattice.spline import Lattice, LayerMap
 from nvd_core.parallel import map_ordered
 
 _UNEVEN: Final = 1.3
@@ -70,7 +70,7 @@ def lay_evenly(layer: LayerView, mapping: LayerMap) -> LayerMap:
 def _steps(layer: LayerView, mapping: LayerMap) -> Steps:
     def of_frame(t: int) -> Steps:
         inside, positions = layer.inside(t), mapping.positions(t)
-        row, column = np.nonzero(inside[_STEP_PX : -_STEP_PX : 16, _STEP_PX : -_STEP_PX : 16])
+        row, column = np.nonzero(inside[_STEP_PX:-_STEP_PX:16, _STEP_PX:-_STEP_PX:16])
         row, column = row * 16 + _STEP_PX, column * 16 + _STEP_PX
         pairs = [
             Steps(

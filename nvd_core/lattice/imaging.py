@@ -18,7 +18,9 @@ def pixel_grid(size: Size) -> Positions:
     return np.stack([x, y], axis=-1)
 
 
-def blur(picture: Float32[np.ndarray, "height width *chan"], sigma_px: float) -> Float32[np.ndarray, "height width *chan"]:
+def blur(
+    picture: Float32[np.ndarray, "height width *chan"], sigma_px: float
+) -> Float32[np.ndarray, "height width *chan"]:
     """Gaussian blur."""
     return cv2.GaussianBlur(picture, (0, 0), sigma_px)
 

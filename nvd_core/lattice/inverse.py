@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final, NamedTuple, final
+from typing import Final, final
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
@@ -82,7 +82,9 @@ def invert(mapping: Positions, box: Box, limit_px: float) -> InverseMap:
     return InverseMap(lattice, low, found + corner, solved)
 
 
-def _newton(forward: Positions, wanted: Positions, guess: Positions) -> tuple[Positions, Float32[np.ndarray, "row column"]]:
+def _newton(
+    forward: Positions, wanted: Positions, guess: Positions
+) -> tuple[Positions, Float32[np.ndarray, "row column"]]:
     """Positions at which ``forward`` has the wanted values; beyond its edge it goes on linearly."""
     slope_x, slope_y = (np.gradient(forward, axis=axis).astype(np.float32) for axis in (1, 0))
     last = np.array([forward.shape[1] - 1, forward.shape[0] - 1], np.float32)

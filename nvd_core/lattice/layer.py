@@ -99,7 +99,7 @@ class LayerView:
     def box(self, t: int) -> Box:
         """Where the layer lies in a frame that shows it."""
         found = self.boxes[t]
-        assert found is not None, f"layer is hidden in frame {t}"
+        assert found is not None, f"layer is hidden in frame {t}"  # noqa: S101 (our own invariant)
         return found
 
     def luma(self, t: int) -> UInt8[np.ndarray, "height width"]:

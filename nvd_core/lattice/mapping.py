@@ -13,13 +13,13 @@ from typing import Final, final
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Int
 
 from nvd_core.lattice.equations import conjugate_gradients, difference_rows, squared, thin_plate
 from nvd_core.lattice.imaging import transform
 from nvd_core.lattice.layer import LayerView
 from nvd_core.lattice.matches import Matches, Points
-from nvd_core.lattice.spline import LayerMap, Lattice, Nodes
+from nvd_core.lattice.spline import Lattice, LayerMap, Nodes
 from nvd_core.lattice.start import Motion
 
 

@@ -96,7 +96,7 @@ class Registrar:
         positions_b, sure = self._flow(a, b, box, guesses)
         stride = max(1, round(stride_px * self.scale))
         grid = np.s_[stride // 2 :: stride, stride // 2 :: stride]
-        in_flow_px = pixel_grid(box.size)[grid].reshape(-1, 2).astype(np.float64) + (box.left, box.top)
+        in_flow_px = pixel_grid(box.size)[grid].reshape(-1, 2).astype(np.float64) + np.array([box.left, box.top])
         points_a = transform(np.linalg.inv(self._to_flow), in_flow_px).astype(np.float32)
         points_b = positions_b[grid].reshape(-1, 2)
         keep = sure[grid].ravel() & self._shown(a, points_a) & self._shown(b, points_b)

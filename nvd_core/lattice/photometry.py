@@ -55,8 +55,13 @@ def light_ratio(frame: Linear, surface: Linear, valid: Bool[np.ndarray, "height 
     return np.clip((blur(frame * weight, sigma_px) + 1e-4) / (blur(surface * weight, sigma_px) + 1e-4), 0.05, 20)
 
 
-def render(picture: Picture, positions: Positions, frame: Linear, inside: Bool[np.ndarray, "height width"],
-           sigma_px: float = RELIGHT_SIGMA_PX) -> Rendering:
+def render(
+    picture: Picture,
+    positions: Positions,
+    frame: Linear,
+    inside: Bool[np.ndarray, "height width"],
+    sigma_px: float = RELIGHT_SIGMA_PX,
+) -> Rendering:
     """Warp the picture to (a part of) a frame and light it as the frame is lit."""
     local = picture.canvas.texels(positions)
     valid = inside & (warp(picture.covered, local, outside=0) > 0.9)

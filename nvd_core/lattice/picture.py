@@ -101,7 +101,9 @@ def _slow_light(layer: LayerView, mapping: LayerMap, t: int, canvas: Canvas, pic
     return light_ratio(frame, surface, inside, _LIGHT_SIGMA * small.width)
 
 
-def layer_picture(layer: LayerView, mapping: LayerMap, before: Picture | None = None, *, robust: bool = True) -> Picture:
+def layer_picture(
+    layer: LayerView, mapping: LayerMap, before: Picture | None = None, *, robust: bool = True
+) -> Picture:
     """The layer's picture at working size, for comparing frames with.
 
     Args:

@@ -76,7 +76,9 @@ def _correction(
     share = blur(seen.valid.astype(np.float32), 0.7)[..., None]
     expected = display_from_linear(seen.linear) * 255 * share + frame * (1 - share)
     finest_scale = 0 if radius_px < 8 else 1  # what is smoothed away need not be found
-    move = dis_flow(luma8(frame8), luma8(to_uint8(expected / 255)), finest_scale=finest_scale, variational_iterations=10)
+    move = dis_flow(
+        luma8(frame8), luma8(to_uint8(expected / 255)), finest_scale=finest_scale, variational_iterations=10
+    )
     move *= np.minimum(1, _MAX_MOVE_PX / (np.linalg.norm(move, axis=-1, keepdims=True) + 1e-6))
     after = warp(expected, pixel_grid(box.size) + move)
     error_before = blur(difference(expected, frame), 1.5)

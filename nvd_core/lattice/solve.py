@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Final, NamedTuple, TypeVar, final
+from typing import Final, NamedTuple, final
 
 import numpy as np
 from jaxtyping import Float32
@@ -21,9 +21,9 @@ from nvd_core.lattice.layer import LayerView
 from nvd_core.lattice.light import estimate_residual
 from nvd_core.lattice.mapping import FLEXIBLE, RIGID, Stiffness, solve_mapping
 from nvd_core.lattice.matches import Matches, Registrar
-from nvd_core.lattice.picture import Frame, layer_picture, lay_out
+from nvd_core.lattice.picture import Frame, lay_out, layer_picture
 from nvd_core.lattice.refine import mean_error, register_again
-from nvd_core.lattice.spline import LayerMap, Lattice
+from nvd_core.lattice.spline import Lattice, LayerMap
 from nvd_core.lattice.start import find_start, most_agreeing
 from nvd_core.lattice.unfold import unfold
 from nvd_core.masks import Matte
@@ -31,8 +31,7 @@ from nvd_core.protocol import Event, Progress, Stage
 from nvd_core.settings import QUALITY, Quality, Residual, Settings
 from nvd_core.shot import Shot
 from nvd_core.solution import LayerFrame
-
-Result = TypeVar("Result")
+from nvd_core.steps import Result, mapped
 
 _CELLS: Final = 192
 """Lattice cells across the frame of a finished map."""
@@ -157,12 +156,7 @@ def solve(shot: Shot, settings: Settings, checkpoints: Checkpoints) -> Generator
 
 def _progress(steps: Generator[float, None, Result], start: float, share: float) -> Generator[Event, None, Result]:
     """Turn a step's own 0 to 1 into its part of the whole."""
-    while True:
-        try:
-            done = next(steps)
-        except StopIteration as end:
-            return end.value
-        yield Progress(done=start + share * done)
+    return mapped(steps, lambda done: Progress(done=start + share * done))
 
 
 def _kept_map(
@@ -247,7 +241,14 @@ def swimming_px(mapping: LayerMap, matches: list[Matches]) -> float:
 
 
 def _kept_atlas(
-    shot: Shot, layer: LayerView, index: int, mapping: LayerMap, canvas: Canvas, checkpoints: Checkpoints, *, rounds: int
+    shot: Shot,
+    layer: LayerView,
+    index: int,
+    mapping: LayerMap,
+    canvas: Canvas,
+    checkpoints: Checkpoints,
+    *,
+    rounds: int,
 ) -> Generator[float, None, Atlas]:
     """The layer's atlas, from the checkpoint if it is there, rounded to what a file holds of it."""
     name = shot.layers[index]

@@ -69,7 +69,9 @@ class Lattice:
         at = (points_px / self.cell_px).astype(np.float32)[None]
         return cv2.remap(nodes, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
 
-    def dense(self, nodes: Float32[np.ndarray, "row column chan"], size: Size) -> Float32[np.ndarray, "height width chan"]:
+    def dense(
+        self, nodes: Float32[np.ndarray, "row column chan"], size: Size
+    ) -> Float32[np.ndarray, "height width chan"]:
         """The field at every pixel of a picture of any size that shows the same.
 
         Displacements stay in pixels of this lattice's picture.

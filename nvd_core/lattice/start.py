@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, NamedTuple, final
 
 import cv2
@@ -96,7 +97,7 @@ def _to_reference(layer: LayerView, reference: int, motion: dict[int, Homography
 
 
 def _consecutive(frames: Sequence[int]) -> list[tuple[int, int]]:
-    return list(zip(frames[:-1], frames[1:], strict=True))
+    return list(pairwise(frames))
 
 
 def _step(registrar: Registrar, a: int, b: int) -> Step:

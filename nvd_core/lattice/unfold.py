@@ -10,7 +10,7 @@ from jaxtyping import Float32
 
 from nvd_core.lattice.imaging import blur
 from nvd_core.lattice.layer import LayerView
-from nvd_core.lattice.spline import LayerMap, Lattice
+from nvd_core.lattice.spline import Lattice, LayerMap
 from nvd_core.parallel import map_ordered
 
 _LEAST_AREA: Final = 0.05

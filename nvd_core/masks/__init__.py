@@ -52,7 +52,9 @@ def open_mattes(masks: Sequence[MaskSource], clip: ClipInfo) -> Mattes:
     names = [mask.name for mask in masks]
     for name in names:
         if not LAYER_NAME.fullmatch(name):
-            raise InputError(f"{name!r} cannot be the name of a layer", hint="Use letters, digits, _ and -; a letter first.")
+            raise InputError(
+                f"{name!r} cannot be the name of a layer", hint="Use letters, digits, _ and -; a letter first."
+            )
         if name == BACKGROUND or names.count(name) > 1:
             raise InputError(f"There is more than one layer {name!r}", hint="Give every mask a name of its own.")
     sources = tuple(open_mask(Path(mask.path), clip) for mask in masks)

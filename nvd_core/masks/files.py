@@ -55,7 +55,9 @@ class MaskFiles:
     def _checked(self, picture: Num[np.ndarray, "height width chan"], file: Path) -> Matte:
         size = Size(picture.shape[1], picture.shape[0])
         if size != self.size:
-            raise InputError(f"The mask is {size}, the clip is {self.size}", where=file, hint="Render it at the clip's size.")
+            raise InputError(
+                f"The mask is {size}, the clip is {self.size}", where=file, hint="Render it at the clip's size."
+            )
         return coverage(picture)
 
 
@@ -79,7 +81,7 @@ def open_mask(path: Path, clip: ClipInfo) -> MaskFiles:
 
 
 def coverage(picture: Num[np.ndarray, "height width chan"]) -> Matte:
-    """How far a mask picture marks each pixel: its alpha if it has one that says anything, else its brightest channel."""
+    """How far a mask picture marks each pixel: its alpha if that says anything, else its brightest channel."""
     values = picture.astype(np.float32)
     if np.issubdtype(picture.dtype, np.integer):
         values /= np.iinfo(picture.dtype).max
@@ -91,5 +93,7 @@ def coverage(picture: Num[np.ndarray, "height width chan"]) -> Matte:
 def _check_count(path: Path, count: int, clip: ClipInfo) -> None:
     if count != clip.count:
         raise InputError(
-            f"There are {count} masks and {clip.count} frames", where=path, hint="Give one mask a frame, or a single one."
+            f"There are {count} masks and {clip.count} frames",
+            where=path,
+            hint="Give one mask a frame, or a single one.",
         )
