@@ -235,7 +235,8 @@ def run(arguments: Sequence[str]) -> int:
 class Advance(Protocol):
     """Moves the bar: how far the work is (0 to 1), what is being done, how long it may still take."""
 
-    def __call__(self, done: float | None, what: str | None, left: str = "") -> None: ...
+    def __call__(self, done: float | None, what: str | None, left: str = "") -> None:  # noqa: D102
+        ...
 
 
 @contextmanager

@@ -82,6 +82,11 @@ class Decomposition:
         picture = read_picture(inside(self.folder, self.manifest.original_files[layer]))
         return np.ascontiguousarray(picture[..., :3])
 
+    def covered(self, layer: str) -> Float32[np.ndarray, "height width"]:
+        """Where the clip shows the layer: 1 on the atlas, else 0."""
+        picture = read_picture(inside(self.folder, self.manifest.original_files[layer]))
+        return np.ascontiguousarray(picture[..., 3])
+
     def painted(self, layer: str, path: Path | None = None) -> AtlasColour:
         """The atlas as an artist has it now, linear light.
 

@@ -6,13 +6,10 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import Any, Final
 
-import numpy as np
-from jaxtyping import Float32
-
-from nvd_core.clip.pictures import read_picture, write_png
+from nvd_core.clip.pictures import write_png
 from nvd_core.decomposition import Decomposition
 from nvd_core.export.sheet import checker_edit, contact_sheet, frame_rows, shown_atlas
-from nvd_core.folder import Manifest, atomic, inside, report_path, write_json
+from nvd_core.folder import Manifest, atomic, report_path, write_json
 
 _POOR_PSNR: Final = 26.0
 _LIT_GAIN: Final = 8.0
@@ -35,7 +32,7 @@ def write_report(decomposition: Decomposition, costs: dict[str, Any]) -> Generat
     """
     manifest, folder = decomposition.manifest, report_path(decomposition.folder)
     originals = {name: decomposition.original(name) for name in manifest.layers}
-    covered = {name: _covered(decomposition, name) for name in manifest.layers}
+    covered = {name: decomposition.covered(name) for name in manifest.layers}
     edits = {name: checker_edit(originals[name], covered[name], "PAINT") for name in manifest.layers}
     yield 0.2
     numbers = manifest.source.numbers
@@ -85,11 +82,6 @@ def weaknesses(metrics: dict[str, Any], frames: int) -> list[str]:
     if frames == 1:
         found.append("There is a single frame: its atlas is the picture itself.")
     return found
-
-
-def _covered(decomposition: Decomposition, name: str) -> Float32[np.ndarray, "height width"]:
-    path = inside(decomposition.folder, decomposition.manifest.original_files[name])
-    return read_picture(path)[..., 3].astype(np.float32)
 
 
 def words(manifest: Manifest) -> str:

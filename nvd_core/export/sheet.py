@@ -40,10 +40,10 @@ def checker_edit(atlas: AtlasColour, covered: Float32[np.ndarray, "height width"
     y, x = np.mgrid[: atlas.shape[0], : atlas.shape[1]]
     odd = ((x // cell + y // cell) % 2).astype(bool)[..., None]
     tinted = atlas * 0.5 + 0.5 * np.where(odd, _INK[0], _INK[1]).astype(np.float32)
-    return _lettered(tinted, text, left, right, (top + bottom) // 2)
+    return lettered(tinted, text, left, right, (top + bottom) // 2)
 
 
-def _lettered(picture: AtlasColour, text: str, left: int, right: int, middle: int) -> AtlasColour:
+def lettered(picture: AtlasColour, text: str, left: int, right: int, middle: int) -> AtlasColour:
     """White letters with a black outline, between two columns, around a row."""
     scale = (right - left) * 0.55 / cv2.getTextSize(text, cv2.FONT_HERSHEY_DUPLEX, 1, 1)[0][0]
     thick = max(2, round(scale * 2.5))
