@@ -27,16 +27,16 @@ Socket = bpy.types.NodeSocket
 # ---- compositor ---------------------------------------------------------------------------------
 
 
-def new_scene_tree(scene: bpy.types.Scene, name: str) -> Tree:
-    """An empty compositor tree for a scene."""
-    if IS_5:
-        tree = bpy.data.node_groups.new(name, "CompositorNodeTree")
-        tree.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
-        scene.compositing_node_group = tree
-        return tree
-    scene.use_nodes = True  # brings default nodes
-    scene.node_tree.nodes.clear()
-    return scene.node_tree
+def empty_scene_tree(scene: bpy.types.Scene) -> Tree:
+    """A scene's own compositor tree, without nodes."""
+    if IS_5 and scene.compositing_node_group is None:
+        scene.compositing_node_group = bpy.data.node_groups.new(scene.name, "CompositorNodeTree")
+        scene.compositing_node_group.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
+    elif not IS_5:
+        scene.use_nodes = True  # brings default nodes
+    tree = scene_tree(scene)
+    tree.nodes.clear()
+    return tree
 
 
 def scene_tree(scene: bpy.types.Scene) -> Tree | None:
@@ -107,7 +107,7 @@ def switch(tree: Tree, name: str, off: Socket, on: Socket) -> Node:
 
 def set_switch(node: Node, *, on: bool) -> None:
     """Turn a switch node."""
-    if IS_5:
+    if "Switch" in node.inputs:
         node.inputs["Switch"].default_value = on
     else:
         node.check = on

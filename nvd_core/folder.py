@@ -37,7 +37,8 @@ class Source:
     """The clip that was decomposed.
 
     Attributes:
-        path: absolute.
+        path: of the clip as it was named, absolute.
+        file: the video, or the picture of the first frame used; absolute.
         sha256: of the content of all its files.
         width: of the plate.
         height: of the plate.
@@ -47,6 +48,7 @@ class Source:
     """
 
     path: str
+    file: str
     sha256: str
     width: int
     height: int

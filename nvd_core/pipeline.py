@@ -113,6 +113,7 @@ def _export(
         name=info.name,
         source=Source(
             path=str(info.path.absolute()),
+            file=str(info.file(shot.numbers[0]).absolute()),
             sha256=shot.sha256,
             width=info.size.width,
             height=info.size.height,

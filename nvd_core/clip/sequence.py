@@ -46,7 +46,7 @@ def list_pictures(path: Path) -> dict[int, Path]:
     missing = sorted(set(range(min(found), max(found) + 1)) - set(found))
     if missing:
         shown = ", ".join(map(str, missing[:5])) + (", …" if len(missing) > 5 else "")
-        raise InputError(f"The sequence lacks frames {shown}", where=path, hint="Render them again or use --frames.")
+        raise InputError(f"The sequence lacks frames {shown}", where=path, hint="Render them again.")
     return dict(sorted(found.items()))
 
 

@@ -44,6 +44,10 @@ class ClipInfo:
         """The plate's frame numbers."""
         return range(self.first, self.first + self.count)
 
+    def file(self, number: int) -> Path:
+        """The file that a frame is in."""
+        return self.files[number - self.first] if len(self.files) == self.count else self.files[0]
+
 
 class Clip(Protocol):
     """A source of frames. Frames are decoded when they are asked for and not kept."""

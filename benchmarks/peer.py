@@ -1,0 +1,193 @@
+"""The lattice solver and the published recipe on the same clip, in one run: ``python benchmarks/peer.py --help``."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, final
+
+import numpy as np
+import torch
+import tyro
+from published import Recipe
+from tyro.conf import FlagCreatePairsOff, Positional, UseAppendAction, arg
+
+from nvd_core.checkpoints import Checkpoints
+from nvd_core.clip import open_clip, parse_range
+from nvd_core.clip.colour import display_from_linear
+from nvd_core.clip.pictures import write_png
+from nvd_core.compositing import look_up, rebuild
+from nvd_core.demo_clip import write_clip
+from nvd_core.errors import NvdError
+from nvd_core.jobs import check_settings, parse_mask
+from nvd_core.lattice.solve import solve
+from nvd_core.masks import open_mattes
+from nvd_core.metrics import PooledPsnr
+from nvd_core.parallel import WORKERS, map_ordered
+from nvd_core.settings import MaskSource, Settings, working_lines
+from nvd_core.shot import PlateFrame, Shot, prepare
+from nvd_core.steps import finished
+
+
+@final
+@dataclass(frozen=True)
+class Row:
+    """What one side reached, and what it took."""
+
+    who: str
+    cpu_seconds: float
+    wall_seconds: float
+    psnr: float
+    psnr_atlas_only: float
+
+
+@final
+@dataclass(frozen=True)
+class Ratio:
+    """The recipe beside the lattice.
+
+    Attributes:
+        to: the recipe's row.
+        cpu_seconds: its time over the lattice's. While its PSNR is the lower one, the lattice is more than this
+            many times faster to that PSNR; once it is the higher one, less.
+        squared_error: its mean squared error over the lattice's.
+        psnr: decibels that it lies below.
+        psnr_atlas_only: likewise.
+    """
+
+    to: str
+    cpu_seconds: float
+    squared_error: float
+    psnr: float
+    psnr_atlas_only: float
+
+    @classmethod
+    def of(cls, peer: Row, ours: Row) -> Ratio:
+        """Of two rows of one run."""
+        below = ours.psnr - peer.psnr
+        below_atlas_only = ours.psnr_atlas_only - peer.psnr_atlas_only
+        return cls(peer.who, peer.cpu_seconds / ours.cpu_seconds, 10 ** (below / 10), below, below_atlas_only)
+
+
+def main(
+    clip: Annotated[Positional[Path | None], arg(metavar="CLIP", help="As nvd decompose takes it.")] = None,
+    /,
+    *,
+    mask: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="NAME=PATH", help="As there, front to back.")] = (),
+    height: Annotated[int | None, arg(help="Lines that both work at.")] = 216,
+    frames: Annotated[str, arg(metavar="A-B", help="Plate frame numbers; all if empty.")] = "",
+    seconds: Annotated[
+        float | None, arg(help="CPU seconds to train the recipe on to, once it had as many as the lattice.")
+    ] = None,
+    seed: Annotated[int, arg(help="Of the recipe's networks and batches.")] = 0,
+    json: Annotated[bool, arg(help="Write the result as JSON.")] = False,
+) -> None:
+    """Decompose a clip, train the published networks on it for the same CPU time, and print both.
+
+    Without CLIP, a little clip of our own is made.
+    """
+    settings = check_settings({"height": height, "frames": frames})
+    with TemporaryDirectory() as folder:
+        shot = _shot(clip, tuple(parse_mask(text) for text in mask), settings, Path(folder))
+        _talk("The lattice decomposes the clip ...")
+        ours = _lattice(shot, Settings(height=shot.size.height), Path(folder))
+        peers = []
+        recipe = Recipe(shot, seed)
+        for name, limit in {"published, same time": ours.cpu_seconds, "published, longer": seconds or 0}.items():
+            if limit > recipe.cpu_seconds:
+                _talk(f"The published networks train until {limit:.0f} CPU s, then rebuild every frame ...")
+                peers.append(_published(recipe, limit, name))
+    _show(_result(shot, ours, peers, recipe.steps), as_json=json)
+
+
+def _shot(clip: Path | None, masks: tuple[MaskSource, ...], settings: Settings, folder: Path) -> Shot:
+    """The clip, itself at working size, so that both sides see the same pixels and no more than these."""
+    if clip is None:
+        demo = write_clip(folder / "demo")
+        clip, masks = demo.frames, tuple(MaskSource(name=name, path=str(path)) for name, path in demo.masks.items())
+    source = open_clip(clip)
+    numbers = parse_range(settings.frames, source.info)
+    shot = finished(prepare(source, open_mattes(masks, source.info), numbers, working_lines(settings)), lambda _: None)
+    for number, frame, *alphas in zip(numbers, shot.frames, *shot.alphas, strict=True):
+        write_png(folder / "frames" / f"{number:05}.png", frame)
+        for name, alpha in zip(shot.layers[:-1], alphas, strict=False):
+            write_png(folder / name / f"{number:05}.png", np.dstack([alpha] * 3))
+    shrunk = open_clip(folder / "frames")
+    mattes = open_mattes([MaskSource(name=name, path=str(folder / name)) for name in shot.layers[:-1]], shrunk.info)
+    return finished(prepare(shrunk, mattes, numbers, shot.size.height), lambda _: None)
+
+
+def _lattice(shot: Shot, settings: Settings, folder: Path) -> Row:
+    """Solve and rebuild every frame; the residual is found while rebuilding, so both are timed."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    checkpoints = Checkpoints.open(folder / "lattice", "", resume=False)
+    solution = finished(solve(shot, settings, checkpoints), lambda _: None)
+    atlases = [np.ascontiguousarray(solution.atlas(name)[..., :3]) for name in solution.layers]
+
+    def rebuilt(frame: PlateFrame) -> tuple[np.ndarray, np.ndarray]:
+        layers = solution.frame(frame.number, frame.plate, frame.mattes)
+        surfaces = [look_up(atlas, layer.uv_atlas) for atlas, layer in zip(atlases, layers, strict=True)]
+        pairs = list(zip(layers, surfaces, strict=True))
+        lit = rebuild([(layer.alpha, layer.residual, surface) for layer, surface in pairs])
+        flat = rebuild([(layer.alpha, np.ones_like(surface), surface) for layer, surface in pairs])
+        return display_from_linear(lit), display_from_linear(flat)
+
+    psnr, psnr_atlas_only = PooledPsnr(), PooledPsnr()
+    for truth, (lit, flat) in zip(shot.frames, map_ordered(rebuilt, shot.plates(shot.numbers)), strict=True):
+        psnr.add(lit, truth / 255)
+        psnr_atlas_only.add(flat, truth / 255)
+    spent = time.process_time() - cpu, time.perf_counter() - wall
+    return Row("lattice", *spent, psnr.decibels, psnr_atlas_only.decibels)
+
+
+def _published(recipe: Recipe, cpu_seconds: float, who: str) -> Row:
+    """Train on, then rebuild every frame, which is not timed."""
+    recipe.train(cpu_seconds)
+    psnr, psnr_atlas_only = recipe.psnr()
+    return Row(who, recipe.cpu_seconds, recipe.wall_seconds, psnr.decibels, psnr_atlas_only.decibels)
+
+
+def _result(shot: Shot, ours: Row, peers: list[Row], steps: int) -> dict[str, Any]:
+    return {
+        "size": str(shot.size),
+        "frames": len(shot.numbers),
+        "layers": shot.layers,
+        "threads": WORKERS,
+        "published_steps": steps,
+        "rows": [asdict(row) for row in (ours, *peers)],
+        "ratios": [asdict(Ratio.of(peer, ours)) for peer in peers],
+    }
+
+
+def _show(result: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return
+    print("{size}, {frames} frames, {threads} threads, {published_steps} published steps\n".format(**result))
+    print(f"{'':22}{'CPU s':>9}{'wall s':>9}{'PSNR':>9}{'atlas only':>12}")
+    for row in result["rows"]:
+        print("{who:22}{cpu_seconds:9.1f}{wall_seconds:9.1f}{psnr:9.2f}{psnr_atlas_only:12.2f}".format(**row))
+    for ratio in result["ratios"]:
+        print(
+            "\n{to}: squared error {squared_error:.1f} times the lattice's, PSNR {psnr:+.2f} dB below"
+            " (atlas only {psnr_atlas_only:+.2f} dB).".format(**ratio)
+        )
+        bound = "at least" if ratio["psnr"] >= 0 else "at most"
+        reached = "PSNR of the networks" if ratio["psnr"] >= 0 else "lattice's PSNR"
+        print(f"The lattice is {bound} {ratio['cpu_seconds']:.1f} times as fast to the {reached}.")
+
+
+def _talk(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(WORKERS)
+    try:
+        tyro.cli(main, config=(FlagCreatePairsOff,))
+    except NvdError as error:
+        sys.exit(str(error))

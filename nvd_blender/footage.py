@@ -1,0 +1,116 @@
+"""What was selected, a strip or a movie clip, as footage the worker understands."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from nvd_core.errors import InputError
+
+from . import compat
+
+_LAST_NUMBER = re.compile(r"\d+(?=\D*$)")
+
+
+@dataclass(frozen=True)
+class Footage:
+    """A range of plate frames.
+
+    Attributes:
+        clip: as the worker takes it: a video, a pattern or one picture.
+        first: plate number of the first frame used.
+        last: plate number of the last frame used.
+        fps: frames a second of a picture sequence; None for a video, which says it itself.
+    """
+
+    clip: Path
+    first: int
+    last: int
+    fps: float | None
+
+    @property
+    def job(self) -> dict[str, Any]:
+        """The part of a job that this settles."""
+        settings = {"frames": f"{self.first}-{self.last}"} | ({} if self.fps is None else {"fps": self.fps})
+        return {"clip": str(self.clip), "settings": settings}
+
+    @property
+    def result_folder(self) -> Path:
+        """Where a result goes if the user names no place: beside the footage."""
+        stem = re.sub(r"[\s._#-]+$", "", self.clip.stem) or self.clip.parent.name
+        return self.clip.parent / f"{stem}_nvd"
+
+
+def from_strip(strip: Any, scene: bpy.types.Scene) -> Footage:  # noqa: ANN401 (its class differs between versions)
+    """The footage of a movie or image strip, as it is trimmed.
+
+    Raises:
+        InputError: the strip is of another kind, or plays its frames in another way than one after the other.
+    """
+    if strip is None or strip.type not in {"MOVIE", "IMAGE"}:
+        raise InputError("No movie or image strip is active", hint="Select one in the Sequencer.")
+    for is_set, what in (
+        (strip.use_reverse_frames, "plays backwards"),
+        (len(strip.retiming_keys) > 0, "is retimed"),
+        (strip.strobe > 1, "has a strobe"),
+    ):
+        if is_set:
+            raise InputError(f"The strip {what}", where=strip.name, hint="Undo that, and do it to the result instead.")
+    skipped, count, _ = compat.strip_span(strip)
+    if strip.type == "MOVIE":
+        path = Path(bpy.path.abspath(strip.filepath))
+        return Footage(path, skipped + 1, skipped + min(count, strip.frame_duration - skipped), None)
+    folder = Path(bpy.path.abspath(strip.directory))
+    names = [element.filename for element in strip.elements]
+    if len(names) == 1:
+        return _picture(folder / names[0], _rate(scene))
+    return _sequence(folder, names[skipped : skipped + count], _rate(scene))
+
+
+def from_movie_clip(clip: bpy.types.MovieClip, scene: bpy.types.Scene) -> Footage:
+    """The footage of a movie clip, all of it.
+
+    Raises:
+        InputError: its picture sequence is not numbered.
+    """
+    path = Path(bpy.path.abspath(clip.filepath))
+    if clip.source == "MOVIE":
+        return Footage(path, 1, clip.frame_duration, None)
+    if clip.frame_duration == 1:
+        return _picture(path, _rate(scene))
+    first = _number(path.name)
+    return Footage(_pattern(path), first, first + clip.frame_duration - 1, _rate(scene))
+
+
+def _sequence(folder: Path, names: list[str], fps: float) -> Footage:
+    numbers = [_number(name) for name in names]
+    shapes = {_LAST_NUMBER.sub("", name) for name in names}
+    if len(shapes) > 1 or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+        raise InputError("The strip's pictures are not numbered one after the other", where=folder, hint="Rename them.")
+    return Footage(_pattern(folder / names[0]), numbers[0], numbers[-1], fps)
+
+
+def _picture(path: Path, fps: float) -> Footage:
+    digits = _LAST_NUMBER.search(path.stem)
+    number = int(digits[0]) if digits and path.stem.endswith(digits[0]) else 1
+    return Footage(path, number, number, fps)
+
+
+def _number(name: str) -> int:
+    digits = _LAST_NUMBER.search(Path(name).stem)
+    if digits is None:
+        raise InputError("The pictures have no numbers in their names", where=name, hint="Rename them.")
+    return int(digits[0])
+
+
+def _pattern(path: Path) -> Path:
+    """``shot.0101.png`` as ``shot.####.png``."""
+    return path.with_name(_LAST_NUMBER.sub(lambda digits: "#" * len(digits[0]), path.stem) + path.suffix)
+
+
+def _rate(scene: bpy.types.Scene) -> float:
+    return scene.render.fps / scene.render.fps_base

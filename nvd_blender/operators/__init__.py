@@ -1,0 +1,17 @@
+"""Operators: each reads the context, calls one function, and reports."""
+
+from . import decompose, paint_atlas, result
+
+_MODULES = (decompose, paint_atlas, result)
+
+
+def register() -> None:
+    """See :mod:`nvd_blender`."""
+    for module in _MODULES:
+        module.register()
+
+
+def unregister() -> None:
+    """See :mod:`nvd_blender`."""
+    for module in reversed(_MODULES):
+        module.unregister()

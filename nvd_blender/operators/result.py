@@ -1,0 +1,64 @@
+"""Add Result to Sequencer: the re-composited shot above the strip it comes from."""
+
+from pathlib import Path
+
+import bpy
+
+from nvd_core.errors import InputError, NvdError
+from nvd_core.folder import read_manifest
+
+from .. import compat, footage
+from ..compositor import FOLDER_KEY
+
+_PLACED = ("offset_x", "offset_y", "scale_x", "scale_y", "rotation")
+
+
+def result_of(found: footage.Footage) -> bpy.types.Scene:
+    """The newest scene that shows a decomposition of this footage.
+
+    Raises:
+        InputError: there is none.
+    """
+    for scene in reversed(bpy.data.scenes):
+        if FOLDER_KEY in scene:
+            source = read_manifest(Path(scene[FOLDER_KEY])).source
+            if Path(source.path) == found.clip and (source.first, source.last) == (found.first, found.last):
+                return scene
+    raise InputError("This strip has no result", where=found.clip, hint="Decompose it first.")
+
+
+def add_above(editor: bpy.types.SequenceEditor, strip: object, scene: bpy.types.Scene) -> object:
+    """Put a scene strip over a strip: same place in time and picture, in the first free channel above it."""
+    _, count, start = compat.strip_span(strip)
+    others = compat.strips(editor)
+    ends = [(other.channel, *compat.strip_span(other)[1:]) for other in others]
+    channel = strip.channel + 1
+    while any(at == channel and begin < start + count and start < begin + length for at, length, begin in ends):
+        channel += 1
+    added = others.new_scene(name=scene.name, scene=scene, channel=channel, frame_start=start)
+    for name in _PLACED:
+        setattr(added.transform, name, getattr(strip.transform, name))
+    return added
+
+
+class NVD_OT_add_result(bpy.types.Operator):
+    """Put the re-composited shot above the active strip"""
+
+    bl_idname = "nvd.add_result"
+    bl_label = "Add Result to Sequencer"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012 (as Blender wants it)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Add the strip."""
+        scene = compat.sequencer_scene(context)
+        editor = scene.sequence_editor
+        strip = editor.active_strip if editor else None
+        try:
+            add_above(editor, strip, result_of(footage.from_strip(strip, scene)))
+        except NvdError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory((NVD_OT_add_result,))

@@ -1,0 +1,96 @@
+"""The sidebar of the Sequencer and the Clip editor: what to decompose, how far it is, what came out."""
+
+from typing import ClassVar
+
+import bpy
+
+from . import compat, jobs
+from .compositor import atlas_nodes
+from .properties import NVD_PG_settings
+
+
+class _Panel:
+    bl_label = "Layers"
+    bl_region_type = "UI"
+    bl_category = "Layers"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Drawn by Blender."""
+        scene = compat.sequencer_scene(context) if self.bl_space_type == "SEQUENCE_EDITOR" else context.scene
+        _draw_job(self.layout, scene)
+        _draw_progress(self.layout)
+        _draw_results(self.layout)
+
+
+class NVD_PT_sequencer(_Panel, bpy.types.Panel):
+    """In the Sequencer."""
+
+    bl_space_type = "SEQUENCE_EDITOR"
+
+
+class NVD_PT_clip(_Panel, bpy.types.Panel):
+    """In the Clip editor."""
+
+    bl_space_type = "CLIP_EDITOR"
+
+
+class NVD_OT_edit_masks(bpy.types.Operator):
+    """Add or remove an object's masks"""
+
+    bl_idname = "nvd.edit_masks"
+    bl_label = "Edit Masks"
+    bl_options: ClassVar = {"UNDO", "INTERNAL"}
+
+    remove: bpy.props.IntProperty(default=-1, description="Which to remove; none: add one")
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Change the list."""
+        in_clip_editor = context.area is not None and context.area.type == "CLIP_EDITOR"
+        masks = (context.scene if in_clip_editor else compat.sequencer_scene(context)).nvd.masks
+        if self.remove < 0:
+            masks.add()
+        else:
+            masks.remove(self.remove)
+        return {"FINISHED"}
+
+
+def _draw_job(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
+    layout.use_property_split = True
+    for index, mask in enumerate(scene.nvd.masks):
+        row = layout.row(align=True)
+        row.use_property_split = False
+        row.prop(mask, "name", text="")
+        row.prop(mask, "path", text="")
+        row.operator("nvd.edit_masks", text="", icon="X").remove = index
+    layout.operator("nvd.edit_masks", text="Add Object", icon="ADD").remove = -1
+    for name in NVD_PG_settings.__annotations__:
+        layout.prop(scene.nvd.settings, name)
+    layout.prop(scene.nvd, "folder")
+    layout.operator("nvd.decompose_clip", icon="RENDERLAYERS")
+
+
+def _draw_progress(layout: bpy.types.UILayout) -> None:
+    job = jobs.latest()
+    if job is None:
+        return
+    if job.state == "running":
+        left = "" if job.eta_s is None else f", {job.eta_s:.0f} s left"
+        layout.progress(factor=job.done, text=f"{job.stage}{left}")
+        layout.operator("nvd.cancel", icon="X")
+        return
+    for text in filter(None, (job.error, *job.warnings)):
+        layout.label(text=text, icon="ERROR")
+    if job.state in {"cancelled", "failed"}:
+        layout.operator("nvd.decompose_clip", text="Resume", icon="PLAY").resume = True
+    elif "psnr" in job.metrics:
+        layout.label(text=f"{job.name}: {job.metrics['psnr']:.1f} dB", icon="CHECKMARK")
+
+
+def _draw_results(layout: bpy.types.UILayout) -> None:
+    for scene in bpy.data.scenes:
+        for layer in atlas_nodes(scene):
+            layout.operator("nvd.paint_atlas", text=f"Paint {layer}", icon="BRUSH_DATA").layer = layer
+    layout.operator("nvd.add_result", icon="SEQ_STRIP_DUPLICATE")
+
+
+register, unregister = bpy.utils.register_classes_factory((NVD_PT_sequencer, NVD_PT_clip, NVD_OT_edit_masks))

@@ -1,0 +1,82 @@
+"""What the user can set before a job, kept with the scene. Settings come from :mod:`nvd_core.settings`."""
+
+from dataclasses import fields
+from types import UnionType
+from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+
+import bpy
+from annotated_types import DocInfo, Interval
+
+from nvd_core.settings import Settings
+
+_BY_THE_STRIP: Final = ("frames", "fps", "solver")
+"""What the strip or clip says, or where there is no choice yet."""
+
+
+def _property(name: str, annotation: Any, default: Any) -> Any:  # noqa: ANN401
+    """The Blender property of a setting: its choices, bounds and text are those of the declaration."""
+    kind, *notes = get_args(annotation)
+    texts = {
+        "name": name.capitalize(),
+        "description": next(one.documentation for one in notes if isinstance(one, DocInfo)),
+    }
+    if get_origin(kind) is Literal:
+        items = [(value, value.capitalize(), "") for value in get_args(kind)]
+        return bpy.props.EnumProperty(items=items, default=default, **texts)
+    if get_origin(kind) in (Union, UnionType):  # a number, or 0 for "as the preset says"
+        bounds = next(one for one in get_args(get_args(kind)[0]) if isinstance(one, Interval))
+        return bpy.props.IntProperty(default=0, min=0, max=bounds.le, **texts)
+    raise TypeError(name)
+
+
+def _properties() -> dict[str, Any]:
+    hints = get_type_hints(Settings, include_extras=True)
+    shown = [one for one in fields(Settings) if one.name not in _BY_THE_STRIP]
+    return {one.name: _property(one.name, hints[one.name], one.default) for one in shown}
+
+
+NVD_PG_settings = type("NVD_PG_settings", (bpy.types.PropertyGroup,), {"__annotations__": _properties()})
+
+
+class NVD_PG_mask(bpy.types.PropertyGroup):
+    """One object's masks."""
+
+    name: bpy.props.StringProperty(name="Layer", description="Name of the object's layer", default="object")
+    path: bpy.props.StringProperty(
+        name="Masks",
+        description="Folder of pictures, one picture, or a video; white marks the object",
+        subtype="DIR_PATH",
+    )
+
+
+class NVD_PG_scene(bpy.types.PropertyGroup):
+    """What is asked for in a scene."""
+
+    settings: bpy.props.PointerProperty(type=NVD_PG_settings)
+    masks: bpy.props.CollectionProperty(type=NVD_PG_mask)
+    folder: bpy.props.StringProperty(
+        name="Output", description="Where the result goes; beside the clip if empty", subtype="DIR_PATH"
+    )
+
+
+_CLASSES = (NVD_PG_settings, NVD_PG_mask, NVD_PG_scene)
+
+
+def register() -> None:
+    """See :mod:`nvd_blender`."""
+    for one in _CLASSES:
+        bpy.utils.register_class(one)
+    bpy.types.Scene.nvd = bpy.props.PointerProperty(type=NVD_PG_scene)
+
+
+def unregister() -> None:
+    """See :mod:`nvd_blender`."""
+    del bpy.types.Scene.nvd
+    for one in reversed(_CLASSES):
+        bpy.utils.unregister_class(one)
+
+
+def chosen_settings(scene: bpy.types.Scene) -> dict[str, Any]:
+    """What is set, as in ``job.toml``; zeros, which leave it to the preset, are left out."""
+    group = scene.nvd.settings
+    return {name: value for name in NVD_PG_settings.__annotations__ if (value := getattr(group, name))}

@@ -1,0 +1,39 @@
+"""Fixtures for all tests: one small clip with known truth, decomposed once."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from support import job_of, solve
+
+from nvd_core.conventions import Size
+from nvd_core.decomposition import Decomposition
+from nvd_core.demo_clip import DemoClip, write_clip
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> DemoClip:
+    """Eight frames of the demo's sign in front of its wall."""
+    return write_clip(tmp_path_factory.mktemp("demo"), frames=8, size=Size(200, 112))
+
+
+@pytest.fixture(scope="session")
+def solved_folder(demo: DemoClip, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo clip decomposed. Look, do not touch: all tests share it."""
+    folder = tmp_path_factory.mktemp("solved") / "out"
+    solve(job_of(demo), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def solved(solved_folder: Path) -> Decomposition:
+    """The demo clip decomposed, opened."""
+    return Decomposition.open(solved_folder)
+
+
+@pytest.fixture
+def own_folder(solved_folder: Path, tmp_path: Path) -> Path:
+    """A copy of the decomposed demo clip to work on."""
+    return Path(shutil.copytree(solved_folder, tmp_path / "own"))
