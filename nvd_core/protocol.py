@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 VERSION: Final = 1
 
@@ -105,29 +105,31 @@ _NAMES: Final[dict[type, str]] = {kind: name for name, kind in _TYPES.items()}
 
 
 def encode(event: Event, seq: int) -> str:
-    """One line of the protocol, without its end."""
-    return json.dumps({"v": VERSION, "seq": seq, "type": _NAMES[type(event)], **asdict(event)}, ensure_ascii=False)
+    """One line of the protocol, without its end; ASCII, so that no reader can mistake its text or its end."""
+    return json.dumps({"v": VERSION, "seq": seq, "type": _NAMES[type(event)], **asdict(event)})
 
 
-def decode(line: str) -> Event | None:
+def decode(line: str | bytes) -> Event | None:
     """The event of a line; None for anything that is not one, or of a kind this version does not know."""
-    try:
-        data = json.loads(line)
-    except ValueError:
+    data = _object(line)
+    kind = _TYPES.get(str(data.get("type")))
+    if kind is None or data.get("v") != VERSION:
         return None
-    if not isinstance(data, dict) or data.get("v") != VERSION or data.get("type") not in _TYPES:
-        return None
-    kind = _TYPES[data["type"]]
     try:
         return kind(**{field.name: data[field.name] for field in fields(kind) if field.name in data})
     except TypeError:
         return None
 
 
-def is_cancel(line: str) -> bool:
+def is_cancel(line: str | bytes) -> bool:
     """Whether a line from the parent asks to stop."""
+    return _object(line).get("type") == "cancel"
+
+
+def _object(line: str | bytes) -> dict[str, Any]:
+    """The JSON object of a line; an empty one for anything else."""
     try:
         data = json.loads(line)
-    except ValueError:
-        return False
-    return isinstance(data, dict) and data.get("type") == "cancel"
+    except (ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}

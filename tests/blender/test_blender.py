@@ -1,0 +1,164 @@
+"""The artist's path in real Blenders, one process a version: strip, operator, tree, render, strip.
+
+The Blenders are named by NVD_BLENDERS: paths of Pythons that have ``bpy``, separated as in PATH.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import numpy as np
+import pytest
+
+from nvd_core.clip.pictures import read_rgb, write_png
+from nvd_core.conventions import Size
+from nvd_core.demo_clip import write_clip
+
+ROOT = Path(__file__).parents[2]
+SIZE, FRAMES, FIRST = Size(192, 108), 8, 101
+BLENDERS = [Path(path) for path in os.environ.get("NVD_BLENDERS", "").split(os.pathsep) if path]
+
+pytestmark = pytest.mark.skipif(not BLENDERS, reason="NVD_BLENDERS names no Python with bpy")
+
+
+class Session(NamedTuple):
+    """What a session in Blender saw and wrote."""
+
+    seen: dict[str, Any]
+    out: Path
+    clips: Path
+    blender: Path
+
+    def pictures(self, name: str) -> list[np.ndarray]:
+        """The frames that were rendered into a folder."""
+        return pictures(self.out / name)
+
+
+def pictures(folder: Path) -> list[np.ndarray]:
+    """All PNG pictures of a folder, in order."""
+    paths = sorted(folder.glob("*.png"))
+    assert paths, folder
+    return [read_rgb(path).astype(int) for path in paths]
+
+
+def difference(ours: list[np.ndarray], theirs: list[np.ndarray]) -> int:
+    """The largest difference of any sample, of 255."""
+    return max(int(np.abs(one - other).max()) for one, other in zip(ours, theirs, strict=True))
+
+
+@pytest.fixture(scope="module")
+def extension(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The zip, freshly built."""
+    out = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, ROOT / "tools" / "build_extension.py", out]
+    return Path(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module", params=BLENDERS, ids=[path.parents[1].name for path in BLENDERS])
+def session(request: pytest.FixtureRequest, extension: Path, tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """One Blender, through the whole path once."""
+    blender, out = request.param, tmp_path_factory.mktemp("out")
+    clips = _clips(tmp_path_factory.mktemp("clips with space"))
+    command = [blender, Path(__file__).with_name("session.py"), extension, sys.executable, clips, out]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=out)
+    assert (out / "seen.json").is_file(), done.stdout[-3000:] + done.stderr[-3000:]
+    return Session(json.loads((out / "seen.json").read_text()), out, clips, blender)
+
+
+def _clips(folder: Path) -> Path:
+    """``plates/`` numbered from 101 with ``masks/``, ``zero/`` numbered from 0, and ``movie.mp4``."""
+    demo = write_clip(folder / "demo", FRAMES, SIZE)
+    plates = [read_rgb(path) for path in sorted(demo.frames.iterdir())]
+    for index, plate in enumerate(plates):
+        write_png(folder / "plates" / f"shot.{FIRST + index:04d}.png", plate)
+    for index, plate in enumerate(plates[:4]):
+        write_png(folder / "zero" / f"z.{index:04d}.png", plate)
+    for index, path in enumerate(sorted(demo.masks["sign"].iterdir())):
+        write_png(folder / "masks" / f"mask.{FIRST + index:04d}.png", read_rgb(path))
+    with av.open(str(folder / "movie.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=24, options={"crf": "12"})
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        for plate in plates[:5]:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(plate, format="rgb24")))
+        container.mux(stream.encode())
+    return folder
+
+
+def nvd(*arguments: object) -> None:
+    """Run the command line."""
+    subprocess.run([sys.executable, "-m", "nvd_core", *map(str, arguments)], check=True, capture_output=True)
+
+
+def test_the_zip_is_valid(session: Session, extension: Path):
+    tool = next(session.blender.parents[1].rglob("blender_ext.py"))
+    subprocess.run([session.blender, tool, "validate", extension], check=True, capture_output=True)
+
+
+def test_enabling_brings_nothing_heavy_into_blender(session: Session):
+    assert {"bl_ext", "nvd_core"} & set(session.seen["brought_in"])
+    assert not {"numpy", "torch", "cv2", "av", "OpenEXR", "pydantic"} & set(session.seen["brought_in"])
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("no_strip", "No movie or image strip is active"),
+        ("no_engine", "No engine is set"),
+        ("reversed", "plays backwards"),
+        ("no_result", "Decompose it first"),
+        ("nothing_to_paint", "Decompose a clip first"),
+    ],
+)
+def test_refusals_have_words(session: Session, what: str, words: str):
+    assert words in session.seen[what]
+
+
+def test_the_result_has_the_plates_frames_and_layers(session: Session):
+    assert session.seen["range"] == [FIRST + 2, FIRST + FRAMES - 1]
+    assert session.seen["atlases"] == ["sign", "background"]
+    assert session.seen["unlinked"] == []
+    assert session.seen["canvas"] == "sign.exr"
+
+
+def test_the_users_scene_is_not_touched(session: Session):
+    assert session.seen["settings_kept"]
+
+
+def test_unedited_equals_the_plate(session: Session):
+    plates = pictures(session.clips / "plates")[2:]
+    assert difference(session.pictures("unedited"), plates) == 0
+    assert difference(session.pictures("zero_unedited"), pictures(session.clips / "zero")) == 0
+    assert session.seen["zero_range"] == [0, 3]
+
+
+def test_unedited_movie_equals_the_strip(session: Session):
+    assert session.seen["movie_range"] == [1, 5]
+    assert difference(session.pictures("movie_unedited"), session.pictures("movie_strip")) == 0
+
+
+@pytest.mark.parametrize(("ours", "mode"), [("painted", "keep-plate"), ("rebuilt", "rebuild")])
+def test_painted_equals_nvd_render(session: Session, ours: str, mode: str, tmp_path: Path):
+    nvd("render", session.out / "result", "--mode", mode, "-o", tmp_path)
+    rendered = pictures(tmp_path)
+    assert difference(rendered, session.pictures("unedited")) > 20
+    assert difference(session.pictures(ours), rendered) <= 1
+
+
+def test_the_sequencer_shows_the_painted_shot(session: Session):
+    assert session.seen["added"] == [2, FRAMES - 2, 23]
+    assert difference(session.pictures("sequenced"), session.pictures("painted")) <= 1
+
+
+def test_a_second_run_replaces_and_keeps_the_paint(session: Session):
+    assert session.seen["second_run"] == [0, 1]
+    assert difference(session.pictures("painted_again"), session.pictures("painted")) == 0
+
+
+def test_disabling_leaves_nothing_behind(session: Session):
+    assert session.seen["left"] == []
