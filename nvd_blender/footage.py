@@ -55,7 +55,7 @@ def from_strip(strip: Any, scene: bpy.types.Scene) -> Footage:  # noqa: ANN401 (
         raise InputError("No movie or image strip is active", hint="Select one in the Sequencer.")
     for is_set, what in (
         (strip.use_reverse_frames, "plays backwards"),
-        (len(strip.retiming_keys) > 0, "is retimed"),
+        (len(getattr(strip, "retiming_keys", ())) > 0, "is retimed"),
         (strip.strobe > 1, "has a strobe"),
     ):
         if is_set:

@@ -89,7 +89,7 @@ seen["unlinked"] = [
     f"{node.name}.{socket.name}"
     for node in tree.nodes
     for socket in node.inputs
-    if socket.name in {"Image", "Plate", "UV", "Alpha", "Residual", "Painted", "Original"} and not socket.is_linked
+    if socket.name in {"Image", "Plate", "UV", "Residual", "Painted", "Original"} and not socket.is_linked
 ]
 render(result, "unedited")
 
