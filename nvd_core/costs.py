@@ -42,10 +42,9 @@ class Ledger:
             if isinstance(event, Stage):
                 self._close()
                 self._open(event)
-            if isinstance(event, (float, Progress)):
-                part = event.done if isinstance(event, Progress) else event
-                return self._progress(before + SHARES[name] * part)
-            return event
+            if isinstance(event, Progress):
+                event = event.done
+            return self._progress(before + SHARES[name] * event) if isinstance(event, (int, float)) else event
 
         self._open(Stage(name=name))
         yield Stage(name=name)

@@ -82,7 +82,7 @@ def _disc(picture: AtlasColour, centre: tuple[int, int], radius: int) -> AtlasCo
     share = np.zeros(picture.shape[:2], np.uint8)
     cv2.circle(share, centre, radius, 255, -1, cv2.LINE_AA)
     opacity = 0.85 * share[..., None].astype(np.float32) / 255
-    return picture * (1 - opacity) + opacity * np.float32([0.03, 0.12, 0.5])
+    return picture * (1 - opacity) + opacity * np.array([0.03, 0.12, 0.5], np.float32)
 
 
 def _composite_in_blender(folder: Path, edited: Path) -> None:

@@ -78,7 +78,7 @@ def _take_stdout() -> TextIO:
 def _listen(stop: threading.Event) -> None:
     """Wait for the word to stop; the end of input is one, too."""
     # Not sys.stdin: a thread that waits in its buffer would abort the interpreter when that ends.
-    with open(0, "rb", buffering=0, closefd=False) as commands:  # noqa: PTH123
+    with open(0, "rb", buffering=0, closefd=False) as commands:
         for line in commands:
             if is_cancel(line):
                 break

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, final
 import av
 import av.filter
 import numpy as np
+from av.error import FFmpegError
 
 from nvd_core.clip.sequence import safe_name
 from nvd_core.clip.types import ClipInfo, Plate
@@ -37,7 +38,7 @@ class Video:
         """See :meth:`nvd_core.clip.Clip.frames`."""
         with _opened(self.info.path) as container:
             stream = container.streams.video[0]
-            graph = _rgb_graph(stream)
+            graph = _rgb_graph(stream, self.info.path)
             decoded: Iterator[av.VideoFrame] | None = None
             position = -1
             for number in numbers:
@@ -70,7 +71,7 @@ def open_video(path: Path) -> Video:
         stream.thread_type = "AUTO"
         try:
             packets = [packet for packet in container.demux(stream) if packet.size]
-        except av.FFmpegError as error:
+        except FFmpegError as error:
             raise InputError("The video is damaged", where=path, hint="Export it again.") from error
         timestamps = tuple(sorted(packet.pts for packet in packets if packet.pts is not None))
         if not timestamps or len(timestamps) < stream.frames:
@@ -97,12 +98,15 @@ def open_video(path: Path) -> Video:
 def _opened(path: Path) -> InputContainer:
     try:
         return av.open(str(path))
-    except (av.FFmpegError, ValueError) as error:
+    except (FFmpegError, ValueError) as error:
         raise InputError("The file is no video that can be read", where=path, hint="Check that it plays.") from error
 
 
-def _rgb_graph(stream: VideoStream) -> av.filter.Graph:
-    deep = any(component.bits > 8 for component in stream.codec_context.format.components)
+def _rgb_graph(stream: VideoStream, path: Path) -> av.filter.Graph:
+    pixels = stream.codec_context.format
+    if pixels is None:
+        raise InputError("The video does not say what its pixels are", where=path, hint="Export it again.")
+    deep = any(component.bits > 8 for component in pixels.components)
     graph = av.filter.Graph()
     source = graph.add_buffer(template=stream)
     scale = graph.add("scale", _SWSCALE)
@@ -126,7 +130,7 @@ def _advance(decoded: Iterator[av.VideoFrame], wanted: int, number: int, path: P
                         hint="Export it upright.",
                     )
                 return frame
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         raise InputError(f"Frame {number} of the video is damaged", where=path, hint="Export it again.") from error
     raise InputError(f"The video ends before frame {number}", where=path, hint="Copy or export it again.")
 

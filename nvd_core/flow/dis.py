@@ -19,7 +19,7 @@ def dis_flow(source: Grey, target: Grey, *, finest_scale: int = 1, variational_i
         finest_scale: 0 solves at full size, 1 at half and interpolates.
         variational_iterations: of the smoothing at the end; more follow finer motion.
     """
-    dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)  # pyright: ignore[reportAttributeAccessIssue]
     dis.setFinestScale(finest_scale)
     dis.setVariationalRefinementIterations(variational_iterations)
     return dis.calc(source, target, None)

@@ -39,12 +39,11 @@ def build_atlas(
         Linear light, premultiplied; alpha 1 where a plate shows the layer, else 0 over colour that goes on.
     """
     inverses = invert_all(layer, mapping)
-    before = None
+    mean = Average(canvas)
     for number in range(rounds):
-        mean = Average(canvas, before)
-        for done, view in enumerate(views(layer, mapping, inverses, plates(), canvas, before)):
+        mean = Average(canvas, mean.mean() if number else None)
+        for done, view in enumerate(views(layer, mapping, inverses, plates(), canvas, mean.before)):
             mean.add(view)
             yield (number + done / len(layer.visible)) / rounds
-        before = mean.mean()
-    linear = linear_from_display(np.maximum(before, 0))
+    linear = linear_from_display(np.maximum(mean.mean(), 0))
     return np.dstack([linear, mean.covered()])

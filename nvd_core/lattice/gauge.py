@@ -76,7 +76,7 @@ def _steps(layer: LayerView, mapping: LayerMap) -> Steps:
             Steps(
                 positions[row - dy, column - dx],
                 positions[row + dy, column + dx],
-                np.broadcast_to(np.float32([2 * dx, 2 * dy]), (len(row), 2)),
+                np.broadcast_to(np.array([2 * dx, 2 * dy], np.float32), (len(row), 2)),
             )
             for dx, dy in ((_STEP_PX, 0), (0, _STEP_PX))
         ]
@@ -99,5 +99,5 @@ def _bend(lattice: Lattice, low: Float32[np.ndarray, " 2"], steps: Steps) -> Flo
     normal = design.T @ (sp.diags_array(weight) @ design) + stiffness * thin_plate(index)
     normal = (normal + sp.diags_array(np.full(index.size, 1e-6))).tocsc()
     target = design.T @ (weight[:, None] * wanted)
-    bend = np.stack([spsolve(normal, target[:, axis]) for axis in (0, 1)], axis=-1)
+    bend = np.stack([np.asarray(spsolve(normal, target[:, axis])) for axis in (0, 1)], axis=-1)
     return bend.reshape(lattice.rows, lattice.columns, 2).astype(np.float32)

@@ -8,7 +8,7 @@ from typing import Final, final
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from nvd_core.conventions import Size
 from nvd_core.lattice.imaging import Positions, pixel_grid, warp
@@ -74,7 +74,7 @@ def invert(mapping: Positions, box: Box, limit_px: float) -> InverseMap:
     zoom = math.sqrt(extent.width * extent.height / (grown.size.width * grown.size.height))
     lattice = Lattice(extent, _CELL_PX * max(1.0, zoom))
     wanted = lattice.positions() + low.astype(np.float32)
-    _, nearest = cKDTree(values).query(wanted.reshape(-1, 2))
+    _, nearest = KDTree(values).query(wanted.reshape(-1, 2))
     guess = known[nearest].reshape(wanted.shape)
     found, miss_px = _newton(forward, wanted, guess)
     solved = (miss_px < _SOLVED_PX).astype(np.float32)[..., None]
@@ -88,7 +88,7 @@ def _newton(
     """Positions at which ``forward`` has the wanted values; beyond its edge it goes on linearly."""
     slope_x, slope_y = (np.gradient(forward, axis=axis).astype(np.float32) for axis in (1, 0))
     last = np.array([forward.shape[1] - 1, forward.shape[0] - 1], np.float32)
-    at = guess.astype(np.float32)
+    at, miss = guess.astype(np.float32), np.zeros_like(guess)
     for _ in range(_NEWTON_STEPS):
         inside = np.clip(at, 0, last)
         along_x, along_y = warp(slope_x, inside), warp(slope_y, inside)

@@ -165,7 +165,8 @@ def _features(layer: LayerView, t: int) -> _Features:
     luma = cv2.resize(layer.luma(t)[box.slices], None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
     core = layer.core(t)[box.slices].astype(np.uint8)
     mask = cv2.resize(core, (luma.shape[1], luma.shape[0]), interpolation=cv2.INTER_NEAREST)
-    found, descriptors = cv2.SIFT_create(_FEATURES, contrastThreshold=0.02).detectAndCompute(luma, mask)
+    sift = cv2.SIFT_create(_FEATURES, contrastThreshold=0.02)  # pyright: ignore[reportAttributeAccessIssue]
+    found, descriptors = sift.detectAndCompute(luma, mask)
     points = np.array([point.pt for point in found], dtype=np.float32).reshape(-1, 2)
     empty = np.zeros((0, 128), np.float32)
     return _Features((points + 0.5) / zoom - 0.5 + (box.left, box.top), empty if descriptors is None else descriptors)

@@ -1,0 +1,68 @@
+"""Set everything up and check everything: ``python3 tools/check.py``.
+
+Makes ``.venv`` with the engine and the tools, one environment for each Blender that this machine has a
+Python for, then runs the linters and all tests. What is there already is used again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BLENDERS = {"4.2.23": "3.11", "4.5.15": "3.11", "5.0.1": "3.11", "5.2.3": "3.13"}
+"""Versions of bpy, and the Python that each needs."""
+
+
+def main() -> int:
+    """Set up, lint, test; the exit code is returned."""
+    with ThreadPoolExecutor(2) as pool:  # one is the network's, one the disk's
+        engine = pool.submit(environment, ".venv", sys.executable, "-e", ".[engine,neural,dev]")
+        blenders = [path for path in pool.map(blender, BLENDERS) if path]
+    python = engine.result()
+    for tool, *arguments in (
+        ["ruff", "format", "--check", "."],
+        ["ruff", "check", "."],
+        ["lint-imports"],
+        ["basedpyright", "--level", "error"],
+        ["codespell"],
+    ):
+        if code := subprocess.run([python.with_name(tool), *arguments], cwd=ROOT, check=False).returncode:
+            return code
+    named = os.environ | {"NVD_BLENDERS": os.pathsep.join(map(str, blenders))}
+    return subprocess.run([python, "-m", "pytest"], cwd=ROOT, env=named, check=False).returncode
+
+
+def environment(name: str, interpreter: str | Path, *packages: str) -> Path:
+    """A virtual environment in the repository with these packages; its Python is returned."""
+    folder = ROOT / name
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not python.is_file():
+        subprocess.run([interpreter, "-m", "venv", folder], check=True)
+    subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True, cwd=ROOT)
+    return python
+
+
+def blender(version: str) -> Path | None:
+    """An environment with this version of bpy, if there is a Python for it."""
+    interpreter = python_of(BLENDERS[version])
+    if interpreter is None:
+        print(f"skipped: Blender {version} needs Python {BLENDERS[version]}, which is not found", flush=True)
+        return None
+    return environment(f".venv-blender-{version}", interpreter, f"bpy=={version}")
+
+
+def python_of(version: str) -> Path | None:
+    """A Python of this version: on the path, or installed beside the one that runs this."""
+    if found := shutil.which(f"python{version}"):
+        return Path(found)
+    beside = Path(sys.base_prefix).parent.glob(f"{version}*/bin/python{version}")
+    return next(iter(sorted(beside)), None)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
