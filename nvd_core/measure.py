@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float32
 
 from nvd_core.clip.colour import display_from_linear, luma8, to_display, to_uint8
 from nvd_core.compositing import look_up, rebuild
-from nvd_core.conventions import x_from_u, y_from_v
+from nvd_core.conventions import Size, x_from_u, y_from_v
 from nvd_core.decomposition import Decomposition, Frame
 from nvd_core.flow.dis import FlowPx
 from nvd_core.metrics import PooledPsnr, Texels, folded, pull, step_flow, uv_flow_error_px
@@ -35,8 +35,8 @@ def measure(decomposition: Decomposition) -> Generator[float, None, dict[str, An
     Returns:
         ``psnr`` of the rebuilt frames and ``psnr_atlas_only`` (residual off), at working size;
         ``psnr_plate`` at the plate's; for each layer ``psnr`` and ``psnr_atlas_only`` over its own pixels,
-        the median and 90th percentile of the UV flow error (px at working size), and the share of its
-        pixels that are folded over.
+        the median and 90th percentile of the UV flow error (px at working size), how much detail its light
+        carries (RMS, stops), and the share of its pixels that are folded over.
     """
     manifest = decomposition.manifest
     size = working_size(decomposition.size, working_lines(Settings(**manifest.settings)))
@@ -54,6 +54,7 @@ def measure(decomposition: Decomposition) -> Generator[float, None, dict[str, An
             rebuilt=resized(rebuilt, size),
             flat=resized(display_from_linear(flat), size),
             alphas={name: resized(layer.alpha, size) for name, layer in frame.layers.items()},
+            details={name: _light_detail(layer.residual, layer.alpha, size) for name, layer in frame.layers.items()},
             texels={
                 name: resized(_texels(layer.uv_atlas, atlases[name]), size) for name, layer in frame.layers.items()
             },
@@ -85,6 +86,7 @@ class _Look(NamedTuple):
     rebuilt: Float32[np.ndarray, "height width 3"]
     flat: Float32[np.ndarray, "height width 3"]
     alphas: dict[str, Float32[np.ndarray, "height width"]]
+    details: dict[str, Float32[np.ndarray, "height width"]]
     texels: dict[str, Texels]
 
 
@@ -106,6 +108,7 @@ class _LayerMeasure:
 
     pair: _Pair = field(default_factory=_Pair)
     flow_errors: list[Float32[np.ndarray, " pixel"]] = field(default_factory=list)
+    detail_squares: float = 0.0
     folded: int = 0
     pixels: int = 0
 
@@ -113,6 +116,7 @@ class _LayerMeasure:
         inside = now.alphas[name] > 0.5
         self.pair.add(now, inside)
         self.folded += int(np.count_nonzero(folded(now.texels[name]) & inside))
+        self.detail_squares += float((now.details[name][inside] ** 2).sum())
         self.pixels += int(np.count_nonzero(inside))
         if before is None or flow is None:
             return
@@ -131,8 +135,21 @@ class _LayerMeasure:
             "psnr_atlas_only": round(self.pair.flat.decibels, 3) if self.pixels else None,
             "uv_flow_error_px": None if median is None else round(float(median), 3),
             "uv_flow_error_p90_px": None if most is None else round(float(most), 3),
+            "light_detail_stops": round((self.detail_squares / self.pixels) ** 0.5, 3) if self.pixels else None,
             "folded_share": round(self.folded / self.pixels, 6) if self.pixels else None,
         }
+
+
+def _light_detail(
+    residual: Float32[np.ndarray, "height width 3"], alpha: Float32[np.ndarray, "height width"], size: Size
+) -> Float32[np.ndarray, "height width"]:
+    """What of a layer's light, in stops, is finer than light is: its distance from its own surroundings' mean."""
+    stops = np.log2(np.maximum(resized(residual, size).mean(axis=-1), 1e-6))
+    share = resized(alpha, size)
+    sigma_px = size.width / 50
+    return stops - cv2.GaussianBlur(stops * share, (0, 0), sigma_px) / (
+        cv2.GaussianBlur(share, (0, 0), sigma_px) + 1e-6
+    )
 
 
 def _texels(uv_atlas: Texels, atlas: Float32[np.ndarray, "rows columns 3"]) -> Texels:

@@ -12,7 +12,7 @@ from nvd_core.export.sheet import checker_edit, contact_sheet, frame_rows, shown
 from nvd_core.folder import Manifest, atomic, report_path, write_json
 
 _POOR_PSNR: Final = 26.0
-_LIT_GAIN: Final = 8.0
+_TEXTURE_STOPS: Final = 0.15
 _SWIMMING_PX: Final = 0.7
 _FOLDED: Final = 0.0005
 
@@ -66,7 +66,7 @@ def weaknesses(metrics: dict[str, Any], frames: int) -> list[str]:
         if layer["psnr"] is None:
             found.append(f"The layer {name} is not seen in any frame.")
             continue
-        if layer["psnr"] - layer["psnr_atlas_only"] > _LIT_GAIN and layer["psnr_atlas_only"] < _POOR_PSNR:
+        if layer["light_detail_stops"] > _TEXTURE_STOPS:
             found.append(
                 f"On {name} the lighting carries texture: the atlas alone is {layer['psnr_atlas_only']:.1f} dB."
                 " Its surface turns, moves by itself or changes too much for one picture; paint on it may"
