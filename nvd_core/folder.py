@@ -29,6 +29,9 @@ FRAME_NAME: Final = re.compile(r".+\.\d{4,}\.exr")
 LOCK: Final = ".lock"
 """Held by the one who writes to the folder."""
 
+_HALF_WRITTEN: Final = re.compile(r"\..+\.\d+\.part(\.\w+)?")
+"""What :func:`atomic` calls a file until it is whole."""
+
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -117,6 +120,11 @@ def report_path(folder: Path) -> Path:
     return folder / "report"
 
 
+def log_path(folder: Path) -> Path:
+    """Where the events of the last run lie."""
+    return folder / "events.jsonl"
+
+
 def is_ours(folder: Path) -> bool:
     """Whether a folder is a decomposition, finished or not."""
     only_lock = [path.name for path in folder.iterdir()] == [LOCK]
@@ -202,6 +210,13 @@ def atomic(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Take away what a writer that was killed has left half-written."""
+    for path in folder.rglob(".*.part*"):
+        if _HALF_WRITTEN.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def unwritable(path: Path, error: OSError) -> InputError:

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
@@ -35,14 +35,16 @@ from nvd_core.folder import (
     Source,
     checkpoint_path,
     is_ours,
+    log_path,
     manifest_path,
+    sweep,
     unwritable,
     write_manifest,
 )
 from nvd_core.lattice.solve import solve
 from nvd_core.masks import open_mattes
 from nvd_core.measure import measure
-from nvd_core.protocol import Artifact, Caution, Done, Event, Metric
+from nvd_core.protocol import Artifact, Caution, Done, Event, Metric, encode
 from nvd_core.settings import Job, working_lines
 from nvd_core.shot import Shot, prepare
 from nvd_core.solution import Solution
@@ -75,18 +77,34 @@ def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Even
     _check_space(folder, clip.info.size, len(numbers), len(mattes.layers))
     shot = yield from ledger.phase("prepare", prepare(clip, mattes, numbers, working_lines(job.settings)))
     with _occupied(folder):
-        checkpoints = Checkpoints.open(folder, _fingerprint(job, shot), resume=resume)
-        solution = yield from ledger.phase("solve", solve(shot, job.settings, checkpoints))
-        manifest = yield from ledger.phase("frames", _export(job, shot, solution, folder, checkpoints))
-        metrics = yield from ledger.phase("measure", measure(Decomposition(folder, manifest)))
-        manifest = replace(manifest, metrics=metrics)
-        for name in ("psnr", "psnr_atlas_only"):
-            yield Metric(name=name, value=metrics[name])
-        costs = {"stages": ledger.stages, "peak_memory_bytes": peak_memory_bytes()}
-        manifest = yield from ledger.phase("report", write_report(Decomposition(folder, manifest), costs))
-        write_manifest(folder, manifest)
-        checkpoints.discard()
+        yield from _logged(_solve_and_export(job, shot, folder, ledger, resume=resume), folder, anew=not resume)
     yield Done(folder=str(folder))
+
+
+def _solve_and_export(
+    job: Job, shot: Shot, folder: Path, ledger: Ledger, *, resume: bool
+) -> Generator[Event, None, None]:
+    """All that writes to the folder."""
+    checkpoints = Checkpoints.open(folder, _fingerprint(job, shot), resume=resume)
+    solution = yield from ledger.phase("solve", solve(shot, job.settings, checkpoints))
+    manifest = yield from ledger.phase("frames", _export(job, shot, solution, folder, checkpoints))
+    metrics = yield from ledger.phase("measure", measure(Decomposition(folder, manifest)))
+    manifest = replace(manifest, metrics=metrics)
+    for name in ("psnr", "psnr_atlas_only"):
+        yield Metric(name=name, value=metrics[name])
+    costs = {"stages": ledger.stages, "peak_memory_bytes": peak_memory_bytes()}
+    manifest = yield from ledger.phase("report", write_report(Decomposition(folder, manifest), costs))
+    write_manifest(folder, manifest)
+    checkpoints.discard()
+
+
+def _logged(events: Generator[Event, None, None], folder: Path, *, anew: bool) -> Generator[Event, None, None]:
+    """Keep what is said in the folder, too."""
+    with log_path(folder).open("wb" if anew else "ab", buffering=0) as log:
+        for seq, event in enumerate(events, 1):
+            with suppress(OSError):  # a full disk is for those to tell who write the result
+                log.write(encode(event, seq).encode() + b"\n")
+            yield event
 
 
 def _export(
@@ -193,10 +211,12 @@ def _occupied(folder: Path) -> Iterator[None]:
             "Another job is writing to the folder", where=folder, hint="Wait for it, or choose another."
         ) from None
     try:
+        sweep(folder)
         yield
     finally:
         if not manifest_path(folder).exists() and not any(checkpoint_path(folder).glob("*.safetensors")):
             shutil.rmtree(checkpoint_path(folder), ignore_errors=True)
+            log_path(folder).unlink(missing_ok=True)
         lock.release()
         (folder / LOCK).unlink(missing_ok=True)
         _unmake(made)
