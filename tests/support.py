@@ -55,8 +55,8 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def results(folder: Path) -> dict[str, bytes]:
-    """What a decomposition is made of; the report also says how long it took, which is never the same."""
-    return {name: data for name, data in tree(folder).items() if not name.startswith("report/")}
+    """What a decomposition is made of; report and log also say how long it took, which is never the same."""
+    return {name: data for name, data in tree(folder).items() if not name.startswith(("report/", "events.jsonl"))}
 
 
 def differing(a: dict[str, bytes], b: dict[str, bytes]) -> list[str]:

@@ -20,7 +20,12 @@ _NUMBERED = re.compile(r"^(?P<prefix>.*?)(?P<number>\d+)$")
 
 def is_sequence(path: Path) -> bool:
     """Whether a path names pictures rather than a video file."""
-    return path.is_dir() or bool(_PATTERN.search(path.name)) or path.suffix.lower() in SUFFIXES
+    return path.is_dir() or path.suffix.lower() in SUFFIXES or _is_pattern(path)
+
+
+def _is_pattern(path: Path) -> bool:
+    """Whether a path stands for many files; a file whose own name looks like that does not."""
+    return bool(_PATTERN.search(path.name)) and not path.is_file()
 
 
 def safe_name(text: str) -> str:
@@ -36,7 +41,7 @@ def list_pictures(path: Path) -> dict[int, Path]:
     """
     if path.is_dir():
         found = _only_sequence(path)
-    elif _PATTERN.search(path.name):
+    elif _is_pattern(path):
         found = _matching(path)
     elif path.is_file():
         number = _NUMBERED.match(path.stem)

@@ -39,8 +39,12 @@ def lay_out(layer: LayerView, mapping: LayerMap, density: float, limit: int) -> 
     """The rectangle of the reference plane that holds the layer in all frames.
 
     Half a percent of a frame's pixels may lie outside on each side, so that a few stray ones do not
-    blow it up. The density falls where a side would exceed ``limit`` texels.
+    blow it up. The density falls where a side would exceed ``limit`` texels. A layer that no frame
+    shows gets an empty frame.
     """
+    if not layer.visible:
+        density = min(density, limit / max(layer.size))
+        return Canvas((0.0, 0.0), density, Size(*(int(np.ceil(side * density)) for side in layer.size)))
 
     def extent(t: int) -> Float32[np.ndarray, "2 2"]:
         seen = mapping.positions(t)[::2, ::2][layer.inside(t)[::2, ::2]]

@@ -13,6 +13,27 @@ from nvd_core.conventions import rescale_px, u_from_x, v_from_y, x_from_u, y_fro
 
 SIDES = st.integers(1, 16384)
 PLACES = st.fractions(-100, 16484, max_denominator=64)
+
+
+class Exact(Fraction):
+    """A number that floats join without rounding."""
+
+    def __add__(self, other):
+        return Exact(Fraction(self) + Fraction(other))
+
+    def __sub__(self, other):
+        return Exact(Fraction(self) - Fraction(other))
+
+    def __rsub__(self, other):
+        return Exact(Fraction(other) - Fraction(self))
+
+    def __mul__(self, other):
+        return Exact(Fraction(self) * Fraction(other))
+
+    def __truediv__(self, other):
+        return Exact(Fraction(self) / Fraction(other))
+
+
 THERE_AND_BACK = [(u_from_x, x_from_u), (v_from_y, y_from_v)]
 
 
@@ -20,15 +41,6 @@ THERE_AND_BACK = [(u_from_x, x_from_u), (v_from_y, y_from_v)]
 @given(place=PLACES, side=SIDES)
 def test_there_and_back_is_exact(there, back, place: Fraction, side: int) -> None:
     """In exact arithmetic, so that no rounding hides a wrong half pixel."""
-
-    class Exact(Fraction):
-        """A number that floats join without rounding."""
-
-        __add__ = __radd__ = lambda self, other: Exact(Fraction(self) + Fraction(other))
-        __sub__ = lambda self, other: Exact(Fraction(self) - Fraction(other))
-        __rsub__ = lambda self, other: Exact(Fraction(other) - Fraction(self))
-        __mul__ = lambda self, other: Exact(Fraction(self) * Fraction(other))
-        __truediv__ = lambda self, other: Exact(Fraction(self) / Fraction(other))
 
     assert back(there(Exact(place), side), side) == place
     assert there(back(Exact(place), side), side) == place

@@ -16,9 +16,7 @@ NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 ANY_TEXT = st.text(st.characters(), max_size=40)  # also halves of surrogate pairs, as in paths that are no UTF-8
 VALUES = {"str": ANY_TEXT, "float": NUMBERS, "float | None": st.none() | NUMBERS}
 KINDS = tuple(protocol._TYPES.values())
-EVENTS = st.one_of(
-    st.builds(kind, **{field.name: VALUES[field.type] for field in fields(kind)}) for kind in KINDS
-)
+EVENTS = st.one_of(st.builds(kind, **{field.name: VALUES[field.type] for field in fields(kind)}) for kind in KINDS)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | NUMBERS | ANY_TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner, max_size=3),
