@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -65,7 +65,7 @@ class Decompose:
     resume: Annotated[bool, arg(help="Take up what a killed or cancelled run has finished.")] = False
     json: AsJson = False
 
-    def run(self) -> None:
+    def run(self) -> str:
         """Decompose, with a bar on standard error."""
         job = self._job()
         folder = self.out or Path(f"{open_clip(Path(job.clip)).info.name}_nvd")
@@ -74,10 +74,9 @@ class Decompose:
             for event in events:
                 _show(event, advance)
         manifest = Decomposition.open(folder).manifest
-        if self.json:
-            _print_json({"folder": str(folder.absolute()), **asdict(manifest)})
         talk.print(words(manifest), soft_wrap=True)
         talk.print(f"Look at {folder / 'report' / 'contact_sheet.png'}", soft_wrap=True)
+        return _json({"folder": str(folder.absolute()), **asdict(manifest)}) if self.json else ""
 
     def _job(self) -> Job:
         if self.job is None and not self.clip:
@@ -87,8 +86,7 @@ class Decompose:
         if self.job is None:
             return Job(clip=self.clip, masks=masks, settings=settings)
         job = read_job(self.job)
-        given = {key: value for key, value in asdict(settings).items() if value != getattr(Settings(), key)}
-        return Job(clip=self.clip or job.clip, masks=masks or job.masks, settings=replace(job.settings, **given))
+        return Job(clip=self.clip or job.clip, masks=masks or job.masks, settings=settings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +105,7 @@ class Render:
     format: Annotated[Format, arg(help="Of pictures: 8-bit PNG, or linear half-float EXR.")] = "png"
     json: AsJson = False
 
-    def run(self) -> None:
+    def run(self) -> str:
         """Render all frames."""
         decomposition = Decomposition.open(self.folder)
         atlases = {}
@@ -123,9 +121,8 @@ class Render:
             frame_writer(self.out, manifest.name, manifest.source.fps, decomposition.size, self.format) as write,
         ):
             paths = [write(frame) for frame in _shown(frames, len(manifest.source.numbers), "render")]
-        if self.json:
-            _print_json({"files": sorted({str(path.absolute()) for path in paths})})
         talk.print(f"{len(paths)} frames in {self.out}", soft_wrap=True)
+        return _json({"files": sorted({str(path.absolute()) for path in paths})}) if self.json else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,16 +132,13 @@ class Score:
     folder: Positional[Folder]
     json: AsJson = False
 
-    def run(self) -> None:
+    def run(self) -> str:
         """Measure all frames."""
         decomposition = Decomposition.open(self.folder)
         with _bar() as advance, _cancellable():
             advance(None, "measure")
             metrics = finished(measure(decomposition), lambda done: advance(done, None))
-        if self.json:
-            _print_json(metrics)
-        else:
-            sys.stdout.write(words(replace(decomposition.manifest, metrics=metrics)))
+        return _json(metrics) if self.json else words(replace(decomposition.manifest, metrics=metrics))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +149,7 @@ class Export:
     stmap: Annotated[bool, arg(help="One RGB STMap a layer and frame, for Nuke, Fusion and After Effects.")] = False
     json: AsJson = False
 
-    def run(self) -> None:
+    def run(self) -> str:
         """Export what is asked for."""
         if not self.stmap:
             raise UsageError("Nothing to export is named", hint="Write nvd export FOLDER --stmap.")
@@ -164,9 +158,8 @@ class Export:
         with _cancellable():
             count = len(manifest.source.numbers) * len(manifest.layers)
             paths = list(_shown(write_stmaps(decomposition), count, "stmap"))
-        if self.json:
-            _print_json({"files": [str(path.absolute()) for path in paths]})
         talk.print(f"{len(paths)} STMaps in {decomposition.folder / 'stmap'}", soft_wrap=True)
+        return _json({"files": [str(path.absolute()) for path in paths]}) if self.json else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,15 +169,13 @@ class Demo:
     out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER", help="Where everything goes.")] = Path("demo")
     json: AsJson = False
 
-    def run(self) -> None:
+    def run(self) -> str:
         """Run the whole path once."""
         with _bar() as advance, _cancellable():
-            pictures = finished(run_demo(self.out), lambda event: _show(event, advance))
-        if self.json:
-            _print_json({"pictures": [str(path.absolute()) for path in pictures]})
-        else:
-            for path in pictures:
-                sys.stdout.write(f"{path.absolute()}\n")
+            pictures = [
+                str(path.absolute()) for path in finished(run_demo(self.out), lambda event: _show(event, advance))
+            ]
+        return _json({"pictures": pictures}) if self.json else "\n".join(pictures) + "\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,12 +207,14 @@ _COMMANDS = (
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; the exit code is returned."""
-    command: Any = tyro.cli(
-        _COMMANDS, args=list(arguments), prog="nvd", config=(OmitSubcommandPrefixes, FlagCreatePairsOff),
-        description="Paint a texture once, and every frame of the shot follows.",
-    )  # fmt: skip
+    command = _parsed(_COMMANDS, arguments, "nvd")
     try:
-        command.run()
+        if isinstance(command, Decompose) and command.job is not None:
+            # What the job says is what flags are left out for; a flag that is there is stronger.
+            default = Decompose(settings=read_job(command.job).settings)
+            command = _parsed(Decompose, arguments[1:], "nvd decompose", default=default)
+        with redirect_stdout(sys.stderr):  # what libraries print is talk
+            data: str = command.run()
     except NvdError as error:
         talk.print(f"nvd: {error}", style="red", markup=False, soft_wrap=True)
         return error.exit_code
@@ -229,7 +222,15 @@ def run(arguments: Sequence[str]) -> int:
         lack = MemoryLimitError("There is not enough memory", hint="Use a smaller --height or fewer frames.")
         talk.print(f"nvd: {lack}", style="red", soft_wrap=True)
         return lack.exit_code
+    sys.stdout.write(data)
     return 0
+
+
+def _parsed(kind: Any, arguments: Sequence[str], prog: str, **default: Decompose) -> Any:  # noqa: ANN401 (tyro's own)
+    return tyro.cli(
+        kind, args=list(arguments), prog=prog, config=(OmitSubcommandPrefixes, FlagCreatePairsOff),
+        description="Paint a texture once, and every frame of the shot follows.", **default,
+    )  # fmt: skip
 
 
 class Advance(Protocol):
@@ -291,5 +292,5 @@ def _cancellable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, former)
 
 
-def _print_json(data: object) -> None:
-    sys.stdout.write(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+def _json(data: object) -> str:
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
