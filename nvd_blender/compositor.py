@@ -212,4 +212,4 @@ def _arrange(tree: Tree) -> None:
     for node in tree.nodes:
         place = column[node.name]
         node.location = (280.0 * place, -filled.get(place, 0.0))
-        filled[place] = filled.get(place, 0.0) + 260.0
+        filled[place] = filled.get(place, 0.0) + 420.0
