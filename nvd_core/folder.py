@@ -157,14 +157,14 @@ def read_manifest(folder: Path) -> Manifest:
         known |= {"source": Source(**data["source"]), "layers": tuple(data["layers"])}
         known |= {"masks": tuple(data["masks"]), "warnings": tuple(data["warnings"])}
         manifest = Manifest(**known)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        for layer in manifest.layers:
+            if not LAYER_NAME.fullmatch(layer):
+                raise InputError(f"The manifest names a layer {layer!r}, which is no layer's name", where=path)
+            for files in (manifest.atlas_files, manifest.original_files):
+                inside(folder, files.get(layer, ""))
+        inside(folder, f"frames/{manifest.name}")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError("The manifest is damaged", where=path, hint="Decompose the clip again.") from error
-    for layer in manifest.layers:
-        if not LAYER_NAME.fullmatch(layer):
-            raise InputError(f"The manifest names a layer {layer!r}, which is no layer's name", where=path)
-        for files in (manifest.atlas_files, manifest.original_files):
-            inside(folder, files.get(layer, ""))
-    inside(folder, f"frames/{manifest.name}")
     return manifest
 
 

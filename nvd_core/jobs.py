@@ -36,13 +36,13 @@ def read_job(path: Path) -> Job:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        plain = json.dumps(json.loads(text) if path.suffix == ".json" else tomllib.loads(text))
     except OSError as error:
         raise UsageError(f"The job cannot be read: {error.strerror}", where=path) from error
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise UsageError(f"The job is no valid {path.suffix[1:].upper()}: {error}", where=path) from error
     try:
-        job = _JOB.validate_json(json.dumps(data))
+        job = _JOB.validate_json(plain)
     except ValidationError as error:
         raise _refused(error, path) from None
     base = path.absolute().parent
