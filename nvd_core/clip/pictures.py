@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,9 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr")
 
 _LAST_BYTES = {".png": b"IEND", ".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9"}
 """What a whole file ends with: decoders fill a truncated one with grey and say nothing."""
+
+
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def read_picture(path: Path) -> Num[np.ndarray, "height width chan"]:
@@ -46,10 +50,10 @@ def read_rgb(path: Path) -> Num[np.ndarray, "height width 3"]:
 
 
 def _read_coded(path: Path) -> Num[np.ndarray, "height width chan"]:
-    data = np.fromfile(path, np.uint8)  # not imread, which cannot open every path on Windows
-    ending = _LAST_BYTES.get(path.suffix.lower(), b"")
-    whole = ending in data[-1024:].tobytes()
-    picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size and whole else None
+    data = path.read_bytes()  # not imread, which cannot open every path on Windows
+    whole = data and _LAST_BYTES.get(path.suffix.lower(), b"") in data[-1024:]
+    coded = np.frombuffer(_without_exif(data), np.uint8)
+    picture = cv2.imdecode(coded, cv2.IMREAD_UNCHANGED) if whole else None
     if picture is None:
         raise InputError("The picture is damaged, or is no picture", where=path, hint="Export it again.")
     if picture.dtype not in (np.uint8, np.uint16, np.float32):
@@ -60,6 +64,20 @@ def _read_coded(path: Path) -> Num[np.ndarray, "height width chan"]:
         return picture[..., None]
     order = [2, 1, 0, 3][: picture.shape[2]] if picture.shape[2] >= 3 else [0]
     return picture[..., order]
+
+
+def _without_exif(data: bytes) -> bytes:
+    """A PNG without its Exif chunks: Blender writes two, and libpng complains of that on the terminal."""
+    at = len(_PNG)
+    while data.startswith(_PNG) and at + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if kind == b"IDAT":
+            break
+        if kind == b"eXIf":
+            data = data[:at] + data[at + 12 + length :]
+        else:
+            at += 12 + length
+    return data
 
 
 def _read_exr(path: Path) -> Num[np.ndarray, "height width chan"]:
