@@ -85,6 +85,7 @@ class Quality:
     Attributes:
         lines: greatest height that the clip is solved at.
         refines: whether a layer's stiffness is tried out and every frame registered again to its picture.
+        offsets: distances in frames at which frames are compared.
         density: texels of the atlas a plate pixel, each way. Measured: 2 with bilinear look-ups loses
             nothing, 1 loses 1 to 2 dB.
         atlas_rounds: passes over the plates for the atlas; the first is a plain mean.
@@ -92,14 +93,17 @@ class Quality:
 
     lines: int
     refines: bool
+    offsets: tuple[int, ...]
     density: float
     atlas_rounds: int
 
 
+_OFFSETS: Final = (1, 2, 4, 8, 16, 24, 32)
+
 QUALITY: Final[dict[Preset, Quality]] = {
-    "preview": Quality(lines=240, refines=False, density=1.0, atlas_rounds=1),
-    "standard": Quality(lines=480, refines=True, density=2.0, atlas_rounds=2),
-    "final": Quality(lines=1080, refines=True, density=2.0, atlas_rounds=2),
+    "preview": Quality(lines=216, refines=False, offsets=(1, 3, 9, 27), density=1.0, atlas_rounds=1),
+    "standard": Quality(lines=480, refines=True, offsets=_OFFSETS, density=2.0, atlas_rounds=2),
+    "final": Quality(lines=1080, refines=True, offsets=_OFFSETS, density=2.0, atlas_rounds=2),
 }
 
 

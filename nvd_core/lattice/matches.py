@@ -24,10 +24,6 @@ from nvd_core.lattice.imaging import Positions, blur, pixel_grid, transform, tra
 from nvd_core.lattice.layer import Box, LayerView
 from nvd_core.parallel import map_ordered
 
-OFFSETS: Final = (1, 2, 4, 8, 16, 24, 32)
-"""Distances in frames at which flow is asked. The long ones keep the map from following light that
-travels over a surface (measured on a floor under a moving shadow: +2 dB)."""
-
 _FLOW_AREA_PX: Final = 512 * 288
 """Flow is computed at the largest scale at which the layer's box has no more pixels than this."""
 
@@ -49,9 +45,16 @@ class Matches(NamedTuple):
 @final
 @dataclass(frozen=True)
 class Registrar:
-    """Finds matches between frames of one layer."""
+    """Finds matches between frames of one layer.
+
+    Attributes:
+        layer: the layer, at working size.
+        offsets: distances in frames at which flow is asked. The long ones keep the map from following light
+            that travels over a surface (measured on a floor under a moving shadow: +2 dB).
+    """
 
     layer: LayerView
+    offsets: tuple[int, ...]
 
     @cached_property
     def scale(self) -> float:
@@ -140,7 +143,7 @@ class Registrar:
         return inside & self.layer.core(t)[np.where(inside, row, 0), np.where(inside, column, 0)]
 
     def pairs(self, motions: Sequence[Sequence[Float[np.ndarray, "3 3"]]]) -> Iterator[Matches]:
-        """Matches at all :data:`OFFSETS`.
+        """Matches at all distances.
 
         Args:
             motions: guesses of the clip's motion, each a homography to the reference frame for every frame.
@@ -162,7 +165,7 @@ class Registrar:
     @cached_property
     def _jobs(self) -> list[tuple[int, int]]:
         seen = set(self.layer.visible)
-        return [(a, a + offset) for offset in OFFSETS for a in self.layer.visible if a + offset in seen]
+        return [(a, a + offset) for offset in self.offsets for a in self.layer.visible if a + offset in seen]
 
 
 def _within(positions: Positions, size: Size) -> Bool[np.ndarray, "height width"]:

@@ -176,7 +176,7 @@ def _kept_map(
 
 def _solve_map(layer: LayerView, lattice: Lattice, quality: Quality) -> Generator[float, None, LayerMap]:
     """Steps 1 to 5."""
-    registrar = Registrar(layer)
+    registrar = Registrar(layer, quality.offsets)
     yield 0.0
     start = find_start(registrar)
     matches = []
