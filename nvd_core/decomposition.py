@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from nvd_core.clip import Clip, Plate, open_clip
-from nvd_core.clip.colour import display_from_linear, linear_from_display, to_display, to_linear
+from nvd_core.clip.colour import display_from_linear, linear_from_display, to_display
 from nvd_core.clip.pictures import read_picture
 from nvd_core.conventions import Size
 from nvd_core.errors import InputError
@@ -68,13 +68,16 @@ class Decomposition:
         """The source.
 
         Raises:
-            InputError: it is gone or has another size.
+            InputError: it is gone, or has another size or lacks frames.
         """
         clip = open_clip(Path(self.manifest.source.path), self.manifest.source.fps)
         if clip.info.size != self.size:
             raise InputError(
                 f"The clip is now {clip.info.size}, it was decomposed at {self.size}", where=clip.info.path
             )
+        first, last = self.manifest.source.first, self.manifest.source.last
+        if first not in clip.info.numbers or last not in clip.info.numbers:
+            raise InputError(f"The clip no longer has the frames {first}-{last}", where=clip.info.path)
         return clip
 
     def original(self, layer: str) -> AtlasColour:
@@ -110,11 +113,14 @@ class Decomposition:
                 where=path,
                 hint="Keep its shape.",
             )
-        if picture.dtype.kind == "f" or channels == 3:
-            return np.ascontiguousarray(to_linear(picture[..., :3]))
+        if picture.dtype.kind == "f":
+            return np.ascontiguousarray(picture[..., :3])
         coded = to_display(picture)
         below = resized(display_from_linear(original), Size(width, height))
-        return linear_from_display(coded[..., :3] * coded[..., 3:] + below * (1 - coded[..., 3:]))
+        # What is brighter than white can only be white in such a file: that is no paint.
+        colour = np.where((coded[..., :3] >= 1) & (below > 1), below, coded[..., :3])
+        opacity = coded[..., 3:] if channels == 4 else np.float32(1)
+        return linear_from_display(colour * opacity + below * (1 - opacity))
 
     def frames(self, numbers: Sequence[int] | None = None) -> Iterator[Frame]:
         """Frames in order, each with its plate."""

@@ -1,0 +1,26 @@
+"""The demo, as the README has it: to the end, with paint that follows."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from support import nvd
+
+from nvd_core.clip.pictures import read_rgb
+
+
+def test_the_demo_ends_with_pictures_of_a_painted_shot(tmp_path: Path):
+    done = nvd("demo", "-o", tmp_path / "demo", "--json")
+    assert done.returncode == 0, done.stderr
+    pictures = [Path(path) for path in json.loads(done.stdout)["pictures"]]
+    assert pictures
+    assert all(path.stat().st_size > 10_000 for path in pictures)
+    assert ("bpy is not installed" in done.stderr) == (find_spec("bpy") is None)
+
+    before, after = np.split(read_rgb(tmp_path / "demo" / "before_and_after.png").astype(int), 2)
+    changed = np.abs(after - before).max(axis=-1) > 20
+    for frame in np.split(changed, 3, axis=1):
+        assert 0.1 < frame.mean() < 0.6
