@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from dataclasses import asdict, dataclass
+from json import dumps
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, final
 
 import numpy as np
-import torch
 import tyro
-from published import Recipe
+from published import BATCH, Recipe
 from tyro.conf import FlagCreatePairsOff, Positional, UseAppendAction, arg
 
 from nvd_core.checkpoints import Checkpoints
@@ -48,18 +47,17 @@ class Row:
 @final
 @dataclass(frozen=True)
 class Ratio:
-    """The recipe beside the lattice.
+    """The recipe over the lattice.
 
     Attributes:
-        to: the recipe's row.
-        cpu_seconds: its time over the lattice's. While its PSNR is the lower one, the lattice is more than this
-            many times faster to that PSNR; once it is the higher one, less.
-        squared_error: its mean squared error over the lattice's.
-        psnr: decibels that it lies below.
+        who: the recipe's row.
+        cpu_seconds: a ratio of times.
+        squared_error: a ratio of mean squared errors.
+        psnr: a difference, dB; negative where the recipe is behind.
         psnr_atlas_only: likewise.
     """
 
-    to: str
+    who: str
     cpu_seconds: float
     squared_error: float
     psnr: float
@@ -68,9 +66,14 @@ class Ratio:
     @classmethod
     def of(cls, peer: Row, ours: Row) -> Ratio:
         """Of two rows of one run."""
-        below = ours.psnr - peer.psnr
-        below_atlas_only = ours.psnr_atlas_only - peer.psnr_atlas_only
-        return cls(peer.who, peer.cpu_seconds / ours.cpu_seconds, 10 ** (below / 10), below, below_atlas_only)
+        ahead, ahead_atlas_only = peer.psnr - ours.psnr, peer.psnr_atlas_only - ours.psnr_atlas_only
+        return cls(peer.who, peer.cpu_seconds / ours.cpu_seconds, 10 ** (-ahead / 10), ahead, ahead_atlas_only)
+
+    def words(self) -> str:
+        """What follows for the time to the same PSNR: all that one pair of times and PSNRs can say."""
+        bound = "at least" if self.psnr < 0 else "at most"
+        reached = "the networks have reached" if self.psnr < 0 else "the lattice has reached"
+        return f"To the PSNR that {reached}, the lattice is {bound} {self.cpu_seconds:.1f} times as fast."
 
 
 def main(
@@ -78,11 +81,14 @@ def main(
     /,
     *,
     mask: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="NAME=PATH", help="As there, front to back.")] = (),
-    height: Annotated[int | None, arg(help="Lines that both work at.")] = 216,
+    height: Annotated[int, arg(help="Lines that both work at.")] = 216,
     frames: Annotated[str, arg(metavar="A-B", help="Plate frame numbers; all if empty.")] = "",
     seconds: Annotated[
         float | None, arg(help="CPU seconds to train the recipe on to, once it had as many as the lattice.")
     ] = None,
+    batch: Annotated[
+        int, arg(help="Pixels in a step of the recipe. On a CPU fewer get further in the same time.")
+    ] = BATCH,
     seed: Annotated[int, arg(help="Of the recipe's networks and batches.")] = 0,
     json: Annotated[bool, arg(help="Write the result as JSON.")] = False,
 ) -> None:
@@ -96,12 +102,16 @@ def main(
         _talk("The lattice decomposes the clip ...")
         ours = _lattice(shot, Settings(height=shot.size.height), Path(folder))
         peers = []
-        recipe = Recipe(shot, seed)
+        recipe = Recipe(shot, seed=seed, threads=WORKERS, batch=batch)
         for name, limit in {"published, same time": ours.cpu_seconds, "published, longer": seconds or 0}.items():
             if limit > recipe.cpu_seconds:
                 _talk(f"The published networks train until {limit:.0f} CPU s, then rebuild every frame ...")
                 peers.append(_published(recipe, limit, name))
-    _show(_result(shot, ours, peers, recipe.steps), as_json=json)
+    ratios = [Ratio.of(peer, ours) for peer in peers]
+    if json:
+        print(dumps(_result(shot, [ours, *peers], ratios, recipe), indent=2))
+    else:
+        _show(shot, [ours, *peers], ratios, recipe)
 
 
 def _shot(clip: Path | None, masks: tuple[MaskSource, ...], settings: Settings, folder: Path) -> Shot:
@@ -115,9 +125,11 @@ def _shot(clip: Path | None, masks: tuple[MaskSource, ...], settings: Settings, 
     for number, frame, *alphas in zip(numbers, shot.frames, *shot.alphas, strict=True):
         write_png(folder / "frames" / f"{number:05}.png", frame)
         for name, alpha in zip(shot.layers[:-1], alphas, strict=False):
-            write_png(folder / name / f"{number:05}.png", np.dstack([alpha] * 3))
+            write_png(folder / "masks" / name / f"{number:05}.png", np.dstack([alpha] * 3))
     shrunk = open_clip(folder / "frames")
-    mattes = open_mattes([MaskSource(name=name, path=str(folder / name)) for name in shot.layers[:-1]], shrunk.info)
+    mattes = open_mattes(
+        [MaskSource(name=name, path=str(folder / "masks" / name)) for name in shot.layers[:-1]], shrunk.info
+    )
     return finished(prepare(shrunk, mattes, numbers, shot.size.height), lambda _: None)
 
 
@@ -151,34 +163,31 @@ def _published(recipe: Recipe, cpu_seconds: float, who: str) -> Row:
     return Row(who, recipe.cpu_seconds, recipe.wall_seconds, psnr.decibels, psnr_atlas_only.decibels)
 
 
-def _result(shot: Shot, ours: Row, peers: list[Row], steps: int) -> dict[str, Any]:
+def _result(shot: Shot, rows: list[Row], ratios: list[Ratio], recipe: Recipe) -> dict[str, Any]:
     return {
         "size": str(shot.size),
         "frames": len(shot.numbers),
         "layers": shot.layers,
         "threads": WORKERS,
-        "published_steps": steps,
-        "rows": [asdict(row) for row in (ours, *peers)],
-        "ratios": [asdict(Ratio.of(peer, ours)) for peer in peers],
+        "published_steps": recipe.steps,
+        "published_batch": recipe.batch,
+        "rows": [asdict(row) for row in rows],
+        "ratios": [asdict(ratio) for ratio in ratios],
     }
 
 
-def _show(result: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(result, indent=2))
-        return
-    print("{size}, {frames} frames, {threads} threads, {published_steps} published steps\n".format(**result))
+def _show(shot: Shot, rows: list[Row], ratios: list[Ratio], recipe: Recipe) -> None:
+    print(f"{shot.size}, {len(shot.numbers)} frames, {WORKERS} threads", end="; ")
+    print(f"the networks took {recipe.steps} steps of {recipe.batch} pixels\n")
     print(f"{'':22}{'CPU s':>9}{'wall s':>9}{'PSNR':>9}{'atlas only':>12}")
-    for row in result["rows"]:
-        print("{who:22}{cpu_seconds:9.1f}{wall_seconds:9.1f}{psnr:9.2f}{psnr_atlas_only:12.2f}".format(**row))
-    for ratio in result["ratios"]:
-        print(
-            "\n{to}: squared error {squared_error:.1f} times the lattice's, PSNR {psnr:+.2f} dB below"
-            " (atlas only {psnr_atlas_only:+.2f} dB).".format(**ratio)
-        )
-        bound = "at least" if ratio["psnr"] >= 0 else "at most"
-        reached = "PSNR of the networks" if ratio["psnr"] >= 0 else "lattice's PSNR"
-        print(f"The lattice is {bound} {ratio['cpu_seconds']:.1f} times as fast to the {reached}.")
+    for row in rows:
+        line = f"{row.who:22}{row.cpu_seconds:9.1f}{row.wall_seconds:9.1f}{row.psnr:9.2f}{row.psnr_atlas_only:12.2f}"
+        print(line)
+    print("\nThe networks over the lattice:")
+    print(f"{'':22}{'time x':>9}{'error x':>9}{'dB':>9}{'atlas only':>12}")
+    for one in ratios:
+        print(f"{one.who:22}{one.cpu_seconds:9.2f}{one.squared_error:9.2f}{one.psnr:+9.2f}{one.psnr_atlas_only:+12.2f}")
+    print(f"\n{ratios[-1].words()}")
 
 
 def _talk(words: str) -> None:
@@ -186,7 +195,6 @@ def _talk(words: str) -> None:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(WORKERS)
     try:
         tyro.cli(main, config=(FlagCreatePairsOff,))
     except NvdError as error:

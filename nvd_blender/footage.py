@@ -61,14 +61,14 @@ def from_strip(strip: Any, scene: bpy.types.Scene) -> Footage:  # noqa: ANN401 (
         if is_set:
             raise InputError(f"The strip {what}", where=strip.name, hint="Undo that, and do it to the result instead.")
     skipped, count, _ = compat.strip_span(strip)
+    begin, end = max(0, skipped), skipped + count  # handles may reach beyond the footage, which then stands still
     if strip.type == "MOVIE":
-        path = Path(bpy.path.abspath(strip.filepath))
-        return Footage(path, skipped + 1, skipped + min(count, strip.frame_duration - skipped), None)
+        return Footage(Path(bpy.path.abspath(strip.filepath)), begin + 1, min(end, strip.frame_duration), None)
     folder = Path(bpy.path.abspath(strip.directory))
     names = [element.filename for element in strip.elements]
     if len(names) == 1:
         return _picture(folder / names[0], _rate(scene))
-    return _sequence(folder, names[skipped : skipped + count], _rate(scene))
+    return _sequence(folder, names[begin:end], _rate(scene))
 
 
 def from_movie_clip(clip: bpy.types.MovieClip, scene: bpy.types.Scene) -> Footage:

@@ -20,6 +20,7 @@ from typing import Any, Final, Literal
 import bpy
 
 from nvd_core import protocol
+from nvd_core.errors import NvdError
 
 from . import compat, engine
 
@@ -39,6 +40,8 @@ class Job:
         name: shown to the user.
         folder: where the result goes.
         on_done: called with the folder when it is finished.
+        job_file: what the worker reads.
+        log: what it says to a terminal; kept where it failed.
         state: running until the worker has ended.
         stage: what is being done.
         done: 0 to 1.
@@ -51,6 +54,7 @@ class Job:
     name: str
     folder: Path
     on_done: Callable[[Path], object]
+    job_file: Path
     log: Path
     state: State = "running"
     stage: str = ""
@@ -63,13 +67,13 @@ class Job:
     _process: subprocess.Popen[str] | None = None
     _kill_at: float | None = None
 
-    def start(self, job_file: Path, *, resume: bool) -> None:
+    def start(self, *, resume: bool) -> None:
         """Start the worker.
 
         Raises:
             SetupError: there is no engine.
         """
-        self._process = engine.start_worker(job_file, self.folder, self.log, resume=resume)
+        self._process = engine.start_worker(self.job_file, self.folder, self.log, resume=resume)
         threading.Thread(target=self._read, daemon=True).start()
 
     def poll(self) -> None:
@@ -120,9 +124,15 @@ class Job:
 
     def _ended(self) -> None:
         code = self._process.wait()
+        self.job_file.unlink(missing_ok=True)
         if code == 0:
-            self.state, self.done = "done", 1.0
-            self.on_done(self.folder)
+            try:
+                self.on_done(self.folder)
+            except NvdError as error:
+                self.state, self.error = "failed", str(error)
+            else:
+                self.state, self.done = "done", 1.0
+                self.log.unlink(missing_ok=True)
         elif self._kill_at is not None:
             self.state, self.error = "cancelled", "The job was cancelled. It can be resumed."
         else:
@@ -150,8 +160,8 @@ def start(name: str, folder: Path, job: dict[str, Any], on_done: Callable[[Path]
     place.mkdir(parents=True, exist_ok=True)
     job_file = place / f"{uuid.uuid4().hex}.json"
     job_file.write_text(json.dumps(job), encoding="utf-8")
-    started = Job(name, folder, on_done, job_file.with_suffix(".log"))
-    started.start(job_file, resume=resume)
+    started = Job(name, folder, on_done, job_file, job_file.with_suffix(".log"))
+    started.start(resume=resume)
     _jobs[folder] = started
     if not bpy.app.background and not bpy.app.timers.is_registered(_poll_all):
         bpy.app.timers.register(_poll_all, first_interval=_POLL_S, persistent=True)

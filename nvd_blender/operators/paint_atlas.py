@@ -5,18 +5,24 @@ import bpy
 from ..compositor import atlas_nodes
 
 
-def canvas_of(context: bpy.types.Context, layer: str) -> bpy.types.Image | None:
-    """The atlas of a layer in the result that the context shows, or in the newest one; front layer if unnamed."""
-    shown = [context.scene, *reversed(bpy.data.scenes)]
-    nodes = next((found for scene in shown if (found := atlas_nodes(scene))), {})
-    node = nodes.get(layer) if layer else next(iter(nodes.values()), None)
-    return node.image if node else None
+def find_atlas(context: bpy.types.Context, layer: str) -> tuple[bpy.types.Scene, bpy.types.Image] | None:
+    """A layer's atlas and the result it belongs to: the one that the context shows, else the newest.
+
+    The front layer's if none is named.
+    """
+    for scene in (context.scene, *reversed(bpy.data.scenes)):
+        nodes = atlas_nodes(scene)
+        if nodes and not layer:
+            return scene, next(iter(nodes.values())).image
+        if layer in nodes:
+            return scene, nodes[layer].image
+    return None
 
 
-def set_canvas(context: bpy.types.Context, atlas: bpy.types.Image) -> None:
-    """Make an atlas the paint canvas of every scene, and show it in the open Image editors."""
-    for scene in bpy.data.scenes:
-        paint = scene.tool_settings.image_paint
+def set_canvas(context: bpy.types.Context, scene: bpy.types.Scene, atlas: bpy.types.Image) -> None:
+    """Make an atlas the paint canvas here and in its result, and show it in the open Image editors."""
+    for one in {context.scene, scene}:
+        paint = one.tool_settings.image_paint
         paint.mode, paint.canvas = "IMAGE", atlas
     for area in context.screen.areas if context.screen else ():
         if area.type == "IMAGE_EDITOR":
@@ -34,11 +40,11 @@ class NVD_OT_paint_atlas(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Set the canvas."""
-        atlas = canvas_of(context, self.layer)
-        if atlas is None:
+        found = find_atlas(context, self.layer)
+        if found is None:
             self.report({"ERROR"}, f"There is no layer {self.layer!r}." if self.layer else "Decompose a clip first.")
             return {"CANCELLED"}
-        set_canvas(context, atlas)
+        set_canvas(context, *found)
         return {"FINISHED"}
 
 

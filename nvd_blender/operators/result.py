@@ -1,6 +1,7 @@
 """Add Result to Sequencer: the re-composited shot above the strip it comes from."""
 
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -9,8 +10,6 @@ from nvd_core.folder import read_manifest
 
 from .. import compat, footage
 from ..compositor import FOLDER_KEY
-
-_PLACED = ("offset_x", "offset_y", "scale_x", "scale_y", "rotation")
 
 
 def result_of(found: footage.Footage) -> bpy.types.Scene:
@@ -27,17 +26,21 @@ def result_of(found: footage.Footage) -> bpy.types.Scene:
     raise InputError("This strip has no result", where=found.clip, hint="Decompose it first.")
 
 
-def add_above(editor: bpy.types.SequenceEditor, strip: object, scene: bpy.types.Scene) -> object:
+def add_above(editor: bpy.types.SequenceEditor, strip: Any, scene: bpy.types.Scene) -> Any:  # noqa: ANN401
     """Put a scene strip over a strip: same place in time and picture, in the first free channel above it."""
-    _, count, start = compat.strip_span(strip)
+    skipped, _, left = compat.strip_span(strip)
+    start, count = left + max(0, -skipped), scene.frame_end - scene.frame_start + 1
     others = compat.strips(editor)
-    ends = [(other.channel, *compat.strip_span(other)[1:]) for other in others]
+    spans = [(other.channel, *compat.strip_span(other)[1:]) for other in others]
     channel = strip.channel + 1
-    while any(at == channel and begin < start + count and start < begin + length for at, length, begin in ends):
+    while any(at == channel and begin < start + count and start < begin + length for at, length, begin in spans):
         channel += 1
     added = others.new_scene(name=scene.name, scene=scene, channel=channel, frame_start=start)
-    for name in _PLACED:
-        setattr(added.transform, name, getattr(strip.transform, name))
+    for owner, copy in ((strip.transform, added.transform), (strip.crop, added.crop)):
+        for one in owner.bl_rna.properties:
+            if not one.is_readonly:
+                setattr(copy, one.identifier, getattr(owner, one.identifier))
+    added.use_flip_x, added.use_flip_y = strip.use_flip_x, strip.use_flip_y
     return added
 
 

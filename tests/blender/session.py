@@ -115,8 +115,13 @@ render(result, "rebuilt")
 compositor.set_mode(result, rebuild=False)
 
 # -- back to the edit --------------------------------------------------------------------------------
+strip.transform.offset_x, strip.crop.min_y = 3, 5
 assert bpy.ops.nvd.add_result() == {"FINISHED"}
 added = next(one for one in strips if one.type == "SCENE")
+seen["placed_alike"] = (
+    [added.transform.offset_x, added.crop.min_y] == [strip.transform.offset_x, strip.crop.min_y] == [3.0, 5]
+)
+added.transform.offset_x, added.crop.min_y, strip.transform.offset_x, strip.crop.min_y = 0, 0, 0, 0
 seen["added"] = [added.channel, *compat.strip_span(added)[1:]]
 scene.frame_start, scene.frame_end = 23, 23 + len(plates) - 3
 scene.render.resolution_x, scene.render.resolution_y = result.render.resolution_x, result.render.resolution_y
@@ -130,6 +135,11 @@ seen["second_run"] = [
     len([one for one in bpy.data.scenes if compositor.FOLDER_KEY in one]),
 ]
 render(compositor.result_scene(out / "result"), "painted_again")
+
+# -- a strip that stands still before and after its footage -----------------------------------------------
+strip.frame_final_start, strip.frame_final_end = 15, 40
+found = footage.from_strip(strip, scene)
+seen["extended"] = [found.first, found.last]
 
 # -- movie strip -------------------------------------------------------------------------------------
 for one in list(strips):

@@ -152,6 +152,7 @@ def test_painted_equals_nvd_render(session: Session, ours: str, mode: str, tmp_p
 
 def test_the_sequencer_shows_the_painted_shot(session: Session):
     assert session.seen["added"] == [2, FRAMES - 2, 23]
+    assert session.seen["placed_alike"]
     assert difference(session.pictures("sequenced"), session.pictures("painted")) <= 1
 
 
@@ -159,6 +160,10 @@ def test_a_second_run_replaces_and_keeps_the_paint(session: Session):
     assert session.seen["second_run"] == [0, 1]
     assert difference(session.pictures("painted_again"), session.pictures("unedited")) > 20
     assert difference(session.pictures("painted_again"), session.pictures("painted")) <= 1  # saved as half floats
+
+
+def test_a_strip_longer_than_its_footage_gives_all_of_it(session: Session):
+    assert session.seen["extended"] == [FIRST, FIRST + FRAMES - 1]
 
 
 def test_disabling_leaves_nothing_behind(session: Session):
