@@ -12,7 +12,7 @@ from nvd_core.export.sheet import checker_edit, contact_sheet, frame_rows, shown
 from nvd_core.folder import Manifest, atomic, report_path, write_json
 
 _POOR_PSNR: Final = 26.0
-_TEXTURE_STOPS: Final = 0.15
+_TEXTURE_STOPS: Final = 0.25
 _SWIMMING_PX: Final = 0.7
 _FOLDED: Final = 0.0005
 
