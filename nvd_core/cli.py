@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar, runtime_checkable
 
 import tyro
 from rich.console import Console
@@ -226,13 +226,14 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _parsed(kind: Any, arguments: Sequence[str], prog: str, **default: Decompose) -> Any:  # noqa: ANN401 (tyro's own)
+def _parsed(kind: Any, arguments: Sequence[str], prog: str, **default: Any) -> Any:  # noqa: ANN401 (tyro knows)
     return tyro.cli(
         kind, args=list(arguments), prog=prog, config=(OmitSubcommandPrefixes, FlagCreatePairsOff),
         description="Paint a texture once, and every frame of the shot follows.", **default,
     )  # fmt: skip
 
 
+@runtime_checkable
 class Advance(Protocol):
     """Moves the bar: how far the work is (0 to 1), what is being done, how long it may still take."""
 

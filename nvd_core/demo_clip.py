@@ -69,7 +69,12 @@ def write_clip(folder: Path, frames: int = FRAMES, size: Size = SIZE) -> DemoCli
 
 
 def _frame(
-    wall: Texture, sign: Float32[np.ndarray, "height width 4"], to_wall: Motion, to_sign: Motion, t: float, size: Size
+    wall: Texture,
+    sign: Float32[np.ndarray, "sign_height sign_width 4"],
+    to_wall: Motion,
+    to_sign: Motion,
+    t: float,
+    size: Size,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Picture and mask, 8 bit: layers laid over each other in linear light, then averaged to pixels."""
     fine = Size(size.width * _FINER, size.height * _FINER)

@@ -142,7 +142,7 @@ class _LayerMeasure:
 
 def _light_detail(
     residual: Float32[np.ndarray, "height width 3"], alpha: Float32[np.ndarray, "height width"], size: Size
-) -> Float32[np.ndarray, "height width"]:
+) -> Float32[np.ndarray, "lines columns"]:
     """What of a layer's light, in stops, is finer than light is: its distance from its own surroundings' mean."""
     stops = np.log2(np.maximum(resized(residual, size).mean(axis=-1), 1e-6))
     share = resized(alpha, size)

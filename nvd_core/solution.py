@@ -7,7 +7,7 @@ A solver is a generator: it takes what :mod:`nvd_core.pipeline` prepared, yields
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import Protocol, final, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Shaped
@@ -32,6 +32,7 @@ class LayerFrame:
     residual: Float32[np.ndarray, "height width 3"]
 
 
+@runtime_checkable
 class Solution(Protocol):
     """A decomposed clip."""
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from jaxtyping import install_import_hook
+
+if find_spec("beartype"):  # before anything of nvd_core is imported
+    install_import_hook("nvd_core", "shape_checks.checked")
+
 from support import job_of, solve
 
 from nvd_core.conventions import Size

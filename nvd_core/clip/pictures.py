@@ -90,7 +90,7 @@ def _read_exr(path: Path) -> Num[np.ndarray, "height width chan"]:
 
 
 def _to_display_window(
-    picture: Shaped[np.ndarray, "height width chan"], header: dict[str, object]
+    picture: Shaped[np.ndarray, "rows columns chan"], header: dict[str, object]
 ) -> Shaped[np.ndarray, "height width chan"]:
     """Crop overscan away and pad a cropped data window: frames are the display window."""
     (data_x0, data_y0), _ = (tuple(int(value) for value in corner) for corner in header["dataWindow"])  # type: ignore[union-attr]

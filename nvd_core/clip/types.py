@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Num
@@ -49,6 +49,7 @@ class ClipInfo:
         return self.files[number - self.first] if len(self.files) == self.count else self.files[0]
 
 
+@runtime_checkable
 class Clip(Protocol):
     """A source of frames. Frames are decoded when they are asked for and not kept."""
 

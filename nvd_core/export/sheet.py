@@ -20,7 +20,8 @@ _GREY: Final = 0.18
 _INK: Final = ((0.90, 0.30, 0.05), (0.05, 0.35, 0.75))
 """Two colours of the checker, linear."""
 
-Tile = UInt8[np.ndarray, "height width 3"]
+Tile = UInt8[np.ndarray, "_ _ 3"]
+"""An 8-bit picture; pieces of a sheet have sizes of their own."""
 
 
 def checker_edit(atlas: AtlasColour, covered: Float32[np.ndarray, "height width"], text: str) -> AtlasColour:
@@ -34,8 +35,8 @@ def checker_edit(atlas: AtlasColour, covered: Float32[np.ndarray, "height width"
     rows, columns = np.nonzero(covered > 0.5)
     if not rows.size:
         return atlas
-    left, right = np.percentile(columns, (2, 98)).astype(int)
-    top, bottom = np.percentile(rows, (2, 98)).astype(int)
+    left, right = np.percentile(columns, (2, 98)).astype(int).tolist()
+    top, bottom = np.percentile(rows, (2, 98)).astype(int).tolist()
     cell = max(4, int(max(right - left, bottom - top) / 24))
     y, x = np.mgrid[: atlas.shape[0], : atlas.shape[1]]
     odd = ((x // cell + y // cell) % 2).astype(bool)[..., None]

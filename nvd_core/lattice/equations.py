@@ -52,7 +52,7 @@ def _bilinear(
     return nodes, np.stack(weights, axis=1)
 
 
-def squared(size: int, *terms: tuple[Int[np.ndarray, "*node"], float]) -> sp.csr_array:
+def squared(size: int, *terms: tuple[Int[np.ndarray, "..."], float]) -> sp.csc_array:
     """Normal matrix of a sum of node values, one for each place in the index arrays of the terms."""
     count = terms[0][0].size
     rows = np.tile(np.arange(count), len(terms))
@@ -62,7 +62,7 @@ def squared(size: int, *terms: tuple[Int[np.ndarray, "*node"], float]) -> sp.csr
     return matrix.T @ matrix
 
 
-def thin_plate(index: Int[np.ndarray, "*field row column"]) -> sp.csr_array:
+def thin_plate(index: Int[np.ndarray, "*field row column"]) -> sp.csc_array:
     """Normal matrix of the bending of one or many fields, given the index of each node."""
     i, cross = index, 2**0.5
     return (

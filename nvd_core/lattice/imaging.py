@@ -57,7 +57,7 @@ def transform(matrix: Float[np.ndarray, "3 3"], points: Float[np.ndarray, "*poin
     return moved[..., :2] / moved[..., 2:]
 
 
-def translation(offset: Float[np.ndarray, " 2"]) -> Float[np.ndarray, "3 3"]:
+def translation(offset: Shaped[np.ndarray, " 2"]) -> Float[np.ndarray, "3 3"]:
     """Homography that moves points by an offset (x, y)."""
     return np.array([[1, 0, offset[0]], [0, 1, offset[1]], [0, 0, 1]], dtype=np.float64)
 

@@ -83,8 +83,8 @@ def invert(mapping: Positions, box: Box, limit_px: float) -> InverseMap:
 
 
 def _newton(
-    forward: Positions, wanted: Positions, guess: Positions
-) -> tuple[Positions, Float32[np.ndarray, "row column"]]:
+    forward: Positions, wanted: Float32[np.ndarray, "row column 2"], guess: Float32[np.ndarray, "row column 2"]
+) -> tuple[Float32[np.ndarray, "row column 2"], Float32[np.ndarray, "row column"]]:
     """Positions at which ``forward`` has the wanted values; beyond its edge it goes on linearly."""
     slope_x, slope_y = (np.gradient(forward, axis=axis).astype(np.float32) for axis in (1, 0))
     last = np.array([forward.shape[1] - 1, forward.shape[0] - 1], np.float32)

@@ -13,7 +13,7 @@ from typing import Final, final
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int
 
 from nvd_core.lattice.equations import conjugate_gradients, difference_rows, squared, thin_plate
 from nvd_core.lattice.imaging import transform
@@ -120,7 +120,7 @@ def _equations(
     """One row a match: ``D_a(p) - D_b(q) = q - p``."""
     field = lattice.rows * lattice.columns
 
-    def side(frames: list[int], points: list[Points]) -> tuple[Points, Int[np.ndarray, " match"]]:
+    def side(frames: list[int], points: list[Float32[np.ndarray, "_ 2"]]) -> tuple[Points, Int[np.ndarray, " match"]]:
         lengths = [len(one) for one in points]
         return np.concatenate(points), np.repeat(np.array(frames, dtype=np.int64) * field, lengths)
 

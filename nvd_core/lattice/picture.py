@@ -96,7 +96,9 @@ def views(
     return map_ordered(ready, frames)
 
 
-def _slow_light(layer: LayerView, mapping: LayerMap, t: int, canvas: Canvas, picture: Display) -> Display:
+def _slow_light(
+    layer: LayerView, mapping: LayerMap, t: int, canvas: Canvas, picture: Display
+) -> Float32[np.ndarray, "quarter_height quarter_width 3"]:
     """Light of a frame against the picture's, at a quarter of the working size; it is smooth anyway."""
     small = Size(max(2, layer.size.width // 4), max(2, layer.size.height // 4))
     frame = cv2.resize(layer.frames[t], small, interpolation=cv2.INTER_AREA).astype(np.float32) / 255

@@ -79,9 +79,9 @@ def test_saving_with_8_bits_is_no_paint(seed: int) -> None:
 
 @given(st.floats(0, 1, width=32), st.floats(0, 1, width=32))
 def test_owning_grows_with_alpha_from_0_to_1(a: float, b: float) -> None:
-    low, high = owned(np.sort(np.float32([a, b]))).tolist()
+    low, high = owned(np.sort(np.float32([[a, b]]))).ravel()
     assert 0 <= low <= high <= 1
-    assert owned(np.float32([OWNED_FROM, 1])).tolist() == [0, 1]
+    assert owned(np.float32([[OWNED_FROM, 1]])).tolist() == [[0, 1]]
 
 
 @given(SEEDS, st.integers(0, 4))

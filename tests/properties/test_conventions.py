@@ -51,7 +51,7 @@ def test_there_and_back_is_exact(there, back, place: Fraction, side: int) -> Non
 def test_whole_pixels_come_back_bit_by_bit(there, back, side: int) -> None:
     pixels = np.arange(side)
     assert np.array_equal(np.rint(back(there(pixels, side), side)), pixels)
-    single = there(pixels.astype(np.float32), np.float32(side))
+    single = there(pixels.astype(np.float32), side)
     assert np.abs(back(single, side) - pixels).max() < 2**-9  # float32 holds a place in 16384 texels this well
 
 

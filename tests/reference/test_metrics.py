@@ -81,7 +81,7 @@ def test_flow_error_is_how_far_paint_swims_in_frame_pixels(dx: float, dy: float,
 
 def test_folds_are_found_where_they_are() -> None:
     assert not folded(GRID).any()
-    assert not folded(GRID[:, ::-1] * (-1, 1) + 3).any()
+    assert not folded(GRID[:, ::-1] * np.float32([-1, 1]) + 3).any()
     assert folded(np.ascontiguousarray(GRID[:, ::-1])).all()
     crease = GRID.copy()
     crease[20:30, 30] -= (3, 0)

@@ -82,7 +82,7 @@ def test_paint_shows_in_every_frame_there_and_nowhere_else(layer: str, solved: D
         render(solved, {layer: tmp_path / "a.exr"}, "keep-plate"), solved.frames(), strict=True
     ):
         part = frame.layers[layer]
-        share = look_up(where, part.uv_atlas) * part.alpha
+        share = look_up(np.dstack([where] * 3), part.uv_atlas)[..., 0] * part.alpha
         plate = to_linear(frame.plate)
         assert np.array_equal(composite.linear[share == 0], plate[share == 0])
         inside = share == 1
