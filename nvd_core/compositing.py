@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
-import cv2
 import numpy as np
 from jaxtyping import Float32
 
 from nvd_core.conventions import x_from_u, y_from_v
+from nvd_core.resample import resample
 
 Colour = Float32[np.ndarray, "height width 3"]
 Share = Float32[np.ndarray, "height width"]
@@ -32,9 +32,7 @@ def look_up(
     rows, columns = atlas.shape[:2]
     x = np.clip(x_from_u(uv_atlas[..., 0], columns), 0, columns - 1)
     y = np.clip(y_from_v(uv_atlas[..., 1], rows), 0, rows - 1)
-    return cv2.remap(
-        atlas, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
+    return resample(atlas, x.astype(np.float32), y.astype(np.float32))
 
 
 def changed(painted: Colour, original: Colour) -> Share:

@@ -9,11 +9,11 @@ import math
 from dataclasses import dataclass
 from typing import final
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Num
 
 from nvd_core.flow.dis import FlowPx, Grey, dis_flow, is_consistent
+from nvd_core.resample import resample
 
 Texels = Float32[np.ndarray, "height width 2"]
 """Atlas position (x, y, down) of every pixel of a frame, in texels."""
@@ -103,6 +103,4 @@ def pull(
     """A picture of the next frame, seen from this one."""
     height, width = flow_px.shape[:2]
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    return cv2.remap(
-        picture, x + flow_px[..., 0], y + flow_px[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
+    return resample(picture, x + flow_px[..., 0], y + flow_px[..., 1])

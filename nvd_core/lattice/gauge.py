@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-import cv2
 import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float32
@@ -18,12 +17,16 @@ from scipy.sparse.linalg import spsolve
 
 from nvd_core.conventions import Size
 from nvd_core.lattice.equations import difference_rows, thin_plate
+from nvd_core.lattice.imaging import warp
 from nvd_core.lattice.layer import LayerView
 from nvd_core.lattice.spline import Lattice, LayerMap
 from nvd_core.parallel import map_ordered
 
 _UNEVEN: Final = 1.3
 """The plane is laid out anew where the scale of the frames in it varies by this factor (5th to 95th percentile)."""
+
+_LARGEST: Final = 400
+"""A plane of more frames than this is not laid out: the motion was not followed, and memory has an end."""
 
 _CELLS: Final = 24
 """Lattice cells a frame's width."""
@@ -53,16 +56,22 @@ def lay_evenly(layer: LayerView, mapping: LayerMap) -> LayerMap:
     if large < _UNEVEN * small:
         return mapping
     ends = np.concatenate([steps.start, steps.end])
-    low = np.floor(ends.min(axis=0)) - 16
-    extent = Size(*(int(side) for side in np.ceil(ends.max(axis=0)) + 16 - low))
+    first, last = np.percentile(ends, (0.2, 99.8), axis=0)
+    margin = 0.1 * (last - first) + 16  # what lies far beyond it is a frame that was not followed
+    low = np.floor(np.maximum(ends.min(axis=0) - 16, first - margin)).astype(np.float32)
+    high = np.ceil(np.minimum(ends.max(axis=0) + 16, last + margin))
+    extent = Size(*(int(side) for side in high - low))
+    if extent.width * extent.height > _LARGEST * layer.size.width * layer.size.height:
+        return mapping
+    inside = ((np.minimum(steps.start, steps.end) > low) & (np.maximum(steps.start, steps.end) < high)).all(axis=1)
+    steps = Steps(*(part[inside] for part in steps))
     lattice = Lattice(extent, layer.size.width / _CELLS)
     bent = lattice.positions() + low + _bend(lattice, low, steps)
     fine = lattice.at(bent, np.arange(0, extent.width, _FINE_PX), np.arange(0, extent.height, _FINE_PX))
     places = mapping.lattice.positions()
 
     def laid(nodes: Float32[np.ndarray, "row column 2"]) -> Float32[np.ndarray, "row column 2"]:
-        x, y = np.moveaxis((places + nodes - low) / np.float32(_FINE_PX), -1, 0)
-        return cv2.remap(fine, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) - places
+        return warp(fine, (places + nodes - low) / np.float32(_FINE_PX)) - places
 
     return LayerMap(mapping.reference, mapping.lattice, np.stack([laid(nodes) for nodes in mapping.nodes]))
 

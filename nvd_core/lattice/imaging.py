@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
 from nvd_core.conventions import Size
+from nvd_core.resample import resample
 
 Positions = Float32[np.ndarray, "height width 2"]
 """A point (x, y) for every pixel, px."""
@@ -41,14 +42,8 @@ def warp(
     outside: float | None = None,
 ) -> Shaped[np.ndarray, "height width *chan"]:
     """Look a picture up at positions (px): bilinear or cubic, beyond its edge repeated or ``outside``."""
-    return cv2.remap(
-        picture,
-        np.ascontiguousarray(positions[..., 0]),
-        np.ascontiguousarray(positions[..., 1]),
-        cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE if outside is None else cv2.BORDER_CONSTANT,
-        borderValue=outside or 0,
-    )
+    x_px, y_px = (np.ascontiguousarray(positions[..., axis]) for axis in (0, 1))
+    return resample(picture, x_px, y_px, cubic=cubic, outside=outside)
 
 
 def transform(matrix: Float[np.ndarray, "3 3"], points: Float[np.ndarray, "*point 2"]) -> Float[np.ndarray, "*point 2"]:

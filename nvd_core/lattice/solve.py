@@ -183,7 +183,7 @@ def _solve_map(layer: LayerView, lattice: Lattice, quality: Quality) -> Generato
     for match in registrar.pairs(start.motions):
         matches.append(match)
         yield 0.15 + 0.2 * len(matches) / registrar.pair_count
-    motion = most_agreeing(start, matches)
+    motion = most_agreeing(layer, start, matches)
     solved = {}
     for stiffness in (RIGID, FLEXIBLE) if quality.refines else (RIGID if layer.fills_frame else FLEXIBLE,):
         solved[stiffness] = solve_mapping(layer, start.reference, motion, matches, stiffness).on(lattice)

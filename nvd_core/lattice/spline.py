@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import final
 
-import cv2
 import numpy as np
 from jaxtyping import Float, Float32
 
 from nvd_core.conventions import Size, rescale_px
+from nvd_core.resample import resample
 
 Nodes = Float32[np.ndarray, "frame row column 2"]
 """Displacements (x, y) at the lattice's nodes, px."""
@@ -67,7 +67,7 @@ class Lattice:
     ) -> Float32[np.ndarray, "point chan"]:
         """The field at scattered points, bilinear between the nodes."""
         at = (points_px / self.cell_px).astype(np.float32)[None]
-        return cv2.remap(nodes, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
+        return resample(nodes, np.ascontiguousarray(at[..., 0]), np.ascontiguousarray(at[..., 1]))[0]
 
     def dense(
         self, nodes: Float32[np.ndarray, "row column chan"], size: Size

@@ -35,6 +35,10 @@ _RATIO: Final = 0.8
 """Lowe's ratio test: the best descriptor must be this much nearer than the second."""
 
 
+_DEEPEST: Final = 8.0
+"""Across a layer, depth may vary by this factor: beyond it a homography is taken for a mistake."""
+
+
 class Step(NamedTuple):
     """Motion from a frame to the next that shows the layer, under two models."""
 
@@ -74,14 +78,23 @@ def find_start(registrar: Registrar) -> Start:
     return Start(reference, tuple(_to_reference(layer, reference, motion) for motion in (free, stiff, mended)))
 
 
-def most_agreeing(start: Start, matches: Sequence[Matches]) -> Motion:
-    """The guess that the matches contradict least."""
+def most_agreeing(layer: LayerView, start: Start, matches: Sequence[Matches]) -> Motion:
+    """The guess that the matches contradict least, of those that keep the layer before the horizon."""
 
     def contradiction(motion: Motion) -> float:
         missed = [_missed_px(motion, match) for match in matches]
         return float(np.concatenate(missed).mean()) if missed else 0.0
 
-    return min(start.motions, key=contradiction)
+    firm = [motion for motion in start.motions if all(_is_firm(layer, t, motion[t]) for t in layer.visible)]
+    return min(firm or start.motions, key=contradiction)
+
+
+def _is_firm(layer: LayerView, t: int, matrix: Homography) -> bool:
+    """Whether a homography sees all of the layer from before, and nowhere blown up without bound."""
+    left, top, right, bottom = layer.box(t)
+    corners = np.array([[left, top, 1], [right, top, 1], [right, bottom, 1], [left, bottom, 1]])
+    depth = corners @ matrix[2]
+    return bool(depth.min() * depth.max() > 0 and max(depth / depth[0]) < _DEEPEST * min(depth / depth[0]))
 
 
 def _missed_px(motion: Motion, match: Matches) -> Float[np.ndarray, " match"]:
@@ -109,7 +122,7 @@ def _step(registrar: Registrar, a: int, b: int) -> Step:
     free, _ = cv2.findHomography(found.points_a, found.points_b, cv2.RANSAC, 1.0)
     stiff, _ = cv2.estimateAffinePartial2D(found.points_a, found.points_b, ransacReprojThreshold=1.5)
     similarity = guess if stiff is None else np.vstack([stiff, [0, 0, 1]])
-    return Step(similarity if free is None else free, similarity)
+    return Step(free if free is not None and _is_firm(layer, a, free) else similarity, similarity)
 
 
 def _centre(layer: LayerView, t: int) -> Float[np.ndarray, " 2"]:
@@ -204,7 +217,9 @@ def _mended(
     errors: dict[int, float] = {reference: 0.0}
 
     def consider(t: int, candidates: Sequence[Homography]) -> None:
-        for matrix in candidates:
+        for matrix in sorted(candidates, key=lambda one: not _is_firm(layer, t, one)):
+            if t in best and not _is_firm(layer, t, matrix):
+                continue
             error = _start_error(layer, t, matrix, picture)
             if t not in best or error < errors[t]:
                 best[t], errors[t] = matrix, error

@@ -1,0 +1,33 @@
+"""Looking pictures up between their pixels: the one place where that is done."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, Shaped
+
+
+def resample(
+    picture: Shaped[np.ndarray, "rows columns *chan"],
+    x_px: Float32[np.ndarray, "height width"],
+    y_px: Float32[np.ndarray, "height width"],
+    *,
+    cubic: bool = False,
+    outside: float | None = None,
+) -> Shaped[np.ndarray, "height width *chan"]:
+    """A picture at positions: bilinear or cubic, beyond its edge repeated or ``outside``.
+
+    OpenCV rounds the positions of cubic look-ups to 1/32 px, which colours bear and coordinates do not. It
+    does the same to bilinear ones in pictures of two channels, so these go one by one.
+    """
+    if picture.ndim == 3 and picture.shape[2] == 2:
+        planes = cv2.split(np.ascontiguousarray(picture))
+        return cv2.merge([resample(plane, x_px, y_px, cubic=cubic, outside=outside) for plane in planes])
+    return cv2.remap(
+        picture,
+        x_px,
+        y_px,
+        cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE if outside is None else cv2.BORDER_CONSTANT,
+        borderValue=outside or 0,
+    )
