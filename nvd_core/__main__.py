@@ -19,10 +19,11 @@ def main() -> int:
         from nvd_core.doctor import report  # noqa: PLC0415
 
         return report(as_json="--json" in arguments)
-    if arguments[:1] == ["worker"] and len(arguments) in (3, 4):
+    places = [argument for argument in arguments[1:] if argument != "--resume"]
+    if arguments[:1] == ["worker"] and len(places) == 2:
         from nvd_core.worker import run_worker  # noqa: PLC0415
 
-        return run_worker(Path(arguments[1]), Path(arguments[2]), resume="--resume" in arguments)
+        return run_worker(*map(Path, places), resume="--resume" in arguments)
     try:
         from nvd_core.cli import run  # noqa: PLC0415
     except ImportError as error:

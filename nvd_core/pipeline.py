@@ -100,7 +100,12 @@ def _solve_and_export(
 
 def _logged(events: Generator[Event, None, None], folder: Path, *, anew: bool) -> Generator[Event, None, None]:
     """Keep what is said in the folder, too."""
-    with log_path(folder).open("wb" if anew else "ab", buffering=0) as log:
+    path = log_path(folder)
+    try:
+        log = path.open("wb" if anew else "ab", buffering=0)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    with log:
         for seq, event in enumerate(events, 1):
             with suppress(OSError):  # a full disk is for those to tell who write the result
                 log.write(encode(event, seq).encode() + b"\n")

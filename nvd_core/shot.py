@@ -110,7 +110,11 @@ def prepare(clip: Clip, mattes: Mattes, numbers: range, lines: int) -> Generator
         yield (t + 1) / len(numbers)
     for source, alpha in zip(mattes.sources, alphas, strict=False):
         if int((alpha > 127).reshape(len(alpha), -1).sum(axis=1).max()) < _HIDDEN_PX:
-            raise InputError("The mask is black in every frame", where=source.path, hint="White marks the object.")
+            raise InputError(
+                "The mask is black in every frame, or hidden by the masks before it",
+                where=source.path,
+                hint="White marks the object.",
+            )
     return Shot(clip, mattes, numbers, frames, tuple(alphas), _digest(clip, mattes, numbers))
 
 
