@@ -9,8 +9,10 @@ from annotated_types import DocInfo, Interval
 
 from nvd_core.settings import Settings
 
-_BY_THE_STRIP: Final = ("frames", "fps", "solver")
-"""What the strip or clip says, or where there is no choice yet."""
+_BY_THE_STRIP: Final = (
+    "frames", "fps", "solver", "steps", "batch", "seed", "budget_s", "target_psnr", "device",
+)  # fmt: skip
+"""What the strip or clip says, and what only the neural solver asks, which is not offered here."""
 
 
 def _property(name: str, annotation: Any, default: Any) -> Any:  # noqa: ANN401

@@ -22,7 +22,10 @@ _NEEDED: Final = {
 }  # fmt: skip
 """Packages by their name in the registry, and how they are imported."""
 
-_OPTIONAL: Final = {"bpy": "Blender as a module: nvd demo re-composites through it"}
+_OPTIONAL: Final = {
+    "torch": "the neural solver runs on it: pip install 'nvd-blender[neural]'",
+    "bpy": "Blender as a module: nvd demo re-composites through it",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,6 +61,12 @@ class MemoryLimitError(NvdError):
     exit_code = 5
 
 
+class NumericsError(NvdError):
+    """A calculation that did not stay finite."""
+
+    code = "numerics"
+
+
 class CancelledError(NvdError):
     """The user, or the end of the parent process, stopped the job."""
 

@@ -10,11 +10,11 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from filelock import FileLock, Timeout
 
@@ -24,7 +24,7 @@ from nvd_core.clip import open_clip, parse_range
 from nvd_core.conventions import Size
 from nvd_core.costs import Ledger, peak_memory_bytes
 from nvd_core.decomposition import Decomposition
-from nvd_core.errors import InputError
+from nvd_core.errors import InputError, SetupError
 from nvd_core.export.atlases import write_atlas
 from nvd_core.export.frames import write_frames
 from nvd_core.export.report import write_report
@@ -41,11 +41,10 @@ from nvd_core.folder import (
     unwritable,
     write_manifest,
 )
-from nvd_core.lattice.solve import solve
 from nvd_core.masks import open_mattes
 from nvd_core.measure import measure
 from nvd_core.protocol import Artifact, Caution, Done, Event, Metric, encode
-from nvd_core.settings import Job, working_lines
+from nvd_core.settings import Job, Settings, Solver, working_lines
 from nvd_core.shot import Shot, prepare
 from nvd_core.solution import Solution
 
@@ -53,6 +52,28 @@ _FRAME_BYTES_PX: Final = 6.0
 _LAYER_BYTES_PX: Final = 12.0
 _ATLAS_BYTES_PX: Final = 130.0
 """Space on disk for a plate pixel: in a frame, in each layer of a frame, and in each atlas and its copies."""
+
+
+Solve: TypeAlias = Callable[[Shot, Settings, Checkpoints], Generator[Event, None, Solution]]
+
+
+def _lattice() -> Solve:
+    from nvd_core.lattice.solve import solve  # noqa: PLC0415 (the chosen solver alone is loaded)
+
+    return solve
+
+
+def _neural() -> Solve:
+    try:
+        from nvd_core.neural.solve import solve  # noqa: PLC0415 (only this solver needs torch)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise SetupError("The neural solver needs torch", hint="pip install 'nvd-blender[neural]'") from error
+    return solve
+
+
+_SOLVERS: Final[dict[Solver, Callable[[], Solve]]] = {"lattice": _lattice, "neural": _neural}
 
 
 def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Event, None, None]:
@@ -68,8 +89,9 @@ def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Even
 
     Raises:
         InputError: clip, masks or folder cannot be used; nothing is left behind then.
+        SetupError: the solver lacks a package or a device.
     """
-    ledger = Ledger()
+    ledger, solve = Ledger(), _SOLVERS[job.settings.solver]()
     _check_folder(folder)
     clip = open_clip(Path(job.clip), job.settings.fps)
     numbers = parse_range(job.settings.frames, clip.info)
@@ -77,12 +99,12 @@ def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Even
     _check_space(folder, clip.info.size, len(numbers), len(mattes.layers))
     shot = yield from ledger.phase("prepare", prepare(clip, mattes, numbers, working_lines(job.settings)))
     with _occupied(folder):
-        yield from _logged(_solve_and_export(job, shot, folder, ledger, resume=resume), folder, anew=not resume)
+        yield from _logged(_solve_and_export(job, shot, solve, folder, ledger, resume=resume), folder, anew=not resume)
     yield Done(folder=str(folder))
 
 
 def _solve_and_export(
-    job: Job, shot: Shot, folder: Path, ledger: Ledger, *, resume: bool
+    job: Job, shot: Shot, solve: Solve, folder: Path, ledger: Ledger, *, resume: bool
 ) -> Generator[Event, None, None]:
     """All that writes to the folder."""
     checkpoints = Checkpoints.open(folder, _fingerprint(job, shot), resume=resume)
@@ -149,7 +171,7 @@ def _export(
         original_files={layer: one.original for layer, one in files.items()},
         settings=asdict(job.settings),
         masks=tuple({"name": mask.name, "path": str(Path(mask.path).absolute())} for mask in job.masks),
-        versions={"nvd_core": __version__},
+        versions={"nvd_core": __version__, **solution.versions},
         warnings=tuple(cautions),
     )
 

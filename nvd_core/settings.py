@@ -11,9 +11,10 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from annotated_types import Interval, doc
 
-Solver = Literal["lattice"]
+Solver = Literal["lattice", "neural"]
 Preset = Literal["preview", "standard", "final"]
 Residual = Literal["editing", "fidelity"]
+Device = Literal["auto", "cpu", "cuda"]
 
 
 _STRICT: Final[dict[str, Any]] = {"extra": "forbid", "strict": True}
@@ -26,7 +27,10 @@ class Settings:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
-    solver: Annotated[Solver, doc("lattice: explicit, any CPU, about a minute.")] = "lattice"
+    solver: Annotated[
+        Solver,
+        doc("lattice: explicit, any CPU, about a minute; neural: published networks (Hashing-NVD), made for a GPU."),
+    ] = "lattice"
     preset: Annotated[
         Preset,
         doc("preview: first quick result at half size; standard: everything; final: solved at the plate's own size."),
@@ -44,6 +48,26 @@ class Settings:
         Annotated[float, Interval(gt=0, le=1000)] | None,
         doc("Frames a second of a picture sequence. Default: 24."),
     ] = None
+    steps: Annotated[
+        int, Interval(ge=1, le=10_000_000), doc("Neural: training steps at most; 50,000 as published.")
+    ] = 50_000
+    batch: Annotated[
+        int,
+        Interval(ge=16, le=1_000_000),
+        doc("Neural: pixels in a step; 10,000 as published, about 1,000 gets further in the same time on a CPU."),
+    ] = 10_000
+    seed: Annotated[int, Interval(ge=0, le=2**31 - 1), doc("Neural: of the networks' first values and batches.")] = 0
+    budget_s: Annotated[
+        Annotated[float, Interval(gt=0, le=1e7)] | None,
+        doc("Neural: CPU seconds after which training ends, over all threads. Default: as many as the steps take."),
+    ] = None
+    target_psnr: Annotated[
+        Annotated[float, Interval(gt=0, le=99)] | None,
+        doc("Neural: PSNR in dB at which training ends. Default: none."),
+    ] = None
+    device: Annotated[
+        Device, doc("Neural: what trains; auto: an NVIDIA GPU where there is one, else the processor.")
+    ] = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

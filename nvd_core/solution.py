@@ -41,6 +41,11 @@ class Solution(Protocol):
         """Names, front to back; the last is the background."""
         ...
 
+    @property
+    def versions(self) -> dict[str, str]:
+        """What made it besides this program, for the manifest: packages, device."""
+        ...
+
     def atlas(self, layer: str) -> Float32[np.ndarray, "height width 4"]:
         """The layer's flat picture: linear light, premultiplied, alpha 1 where the clip shows it, else 0.
 

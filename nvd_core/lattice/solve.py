@@ -99,6 +99,11 @@ class LatticeSolution:
         """Names, front to back."""
         return tuple(layer.name for layer in self.solved)
 
+    @property
+    def versions(self) -> dict[str, str]:
+        """Nothing but this program's own."""
+        return {}
+
     def atlas(self, layer: str) -> Atlas:
         """The layer's flat picture."""
         return next(one.atlas for one in self.solved if one.name == layer)

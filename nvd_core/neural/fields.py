@@ -1,0 +1,149 @@
+"""The networks: for each layer a mapping, a texture and a residual; one alpha for all.
+
+Points are (x, y, t) in [-1, 1], see :meth:`nvd_core.neural.footage.Footage.unit`; uv is in [-1, 1], v down.
+Source: Chan et al., ICCV 2023, section 3.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import NamedTuple, Protocol, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nvd_core.neural.encodings import GRIDS, Backend
+from nvd_core.neural.recipe import Recipe
+
+_ALPHA_MARGIN = 1e-5
+"""No foreground layer covers less, or more than all but this, of what the layers before it have left."""
+
+
+class Sample(NamedTuple):
+    """What the networks say of some points.
+
+    Attributes:
+        uv: where each layer's texture is seen.
+        alpha: visible share of each layer; sums to 1.
+        colour: of each layer's texture, display-encoded, 0 to 1.
+        residual: light on each layer, a factor of the display-encoded colour, positive.
+    """
+
+    uv: Float[Tensor, "layer *batch 2"]
+    alpha: Float[Tensor, "layer *batch"]  # noqa: F821 (a shape)
+    colour: Float[Tensor, "layer *batch 3"]
+    residual: Float[Tensor, "layer *batch 3"]
+
+    def rebuilt(self) -> Float[Tensor, "*batch 3"]:
+        """The frame's colour: sum of alpha x residual x colour over the layers."""
+        return (self.alpha[..., None] * self.residual * self.colour).sum(0)
+
+    def unlit(self) -> Float[Tensor, "*batch 3"]:
+        """The frame's colour without the residual."""
+        return (self.alpha[..., None] * self.colour).sum(0)
+
+
+class Fields(Protocol):
+    """What losses ask of a model."""
+
+    def uv(self, points: Float[Tensor, "batch 3"]) -> Float[Tensor, "layer batch 2"]:
+        """Where each layer's texture is seen."""
+        ...
+
+    def alpha(self, points: Float[Tensor, "batch 3"]) -> Float[Tensor, "layer batch"]:
+        """Visible share of each layer."""
+        ...
+
+    def residual(
+        self, uv: Float[Tensor, "layer batch 2"], t_unit: Float[Tensor, " batch"]
+    ) -> Float[Tensor, "layer batch 3"]:
+        """Light on each layer's surface at a time."""
+        ...
+
+    def sample(self, points: Float[Tensor, "batch 3"]) -> Sample:
+        """Everything at once."""
+        ...
+
+
+@final
+class Networks(nn.Module):
+    """All networks of a clip.
+
+    Args:
+        layers: how many, the background included.
+        recipe: their sizes.
+        backend: who computes the hash grids.
+        generator: what the first values are drawn from.
+    """
+
+    def __init__(self, layers: int, recipe: Recipe, backend: Backend, generator: torch.Generator) -> None:
+        super().__init__()
+
+        def mlp(inputs: int, width: int, outputs: int) -> nn.Sequential:
+            sizes = (inputs, width, width, width, outputs)
+            parts = [part for pair in itertools.pairwise(sizes) for part in (_linear(*pair, generator), nn.ReLU())]
+            return nn.Sequential(*parts[:-1])
+
+        def encoded(axes: int, outputs: int) -> nn.Sequential:
+            grid = GRIDS[backend](axes, recipe.grid, generator)
+            return nn.Sequential(grid, mlp(recipe.grid.outputs, recipe.width, outputs))
+
+        self.mappings = nn.ModuleList(mlp(3, recipe.mapping_width, 2) for _ in range(layers))
+        self.textures = nn.ModuleList(encoded(2, 3) for _ in range(layers))
+        self.residuals = nn.ModuleList(encoded(3, 3) for _ in range(layers))
+        self.opacity = encoded(3, layers - 1) if layers > 1 else None
+
+    def uv(self, points: Float[Tensor, "batch 3"]) -> Float[Tensor, "layer batch 2"]:
+        """Where each layer's texture is seen."""
+        return torch.stack([torch.tanh(mapping(points)) for mapping in self.mappings])
+
+    def alpha(self, points: Float[Tensor, "batch 3"]) -> Float[Tensor, "layer batch"]:
+        """Visible share of each layer: each takes its part of what the layers before it have left."""
+        ones = points.new_ones(1, len(points))
+        if self.opacity is None:
+            return ones
+        own = ((torch.tanh(self.opacity(points)).T + 1) / 2).clamp(_ALPHA_MARGIN, 1 - _ALPHA_MARGIN)
+        left = torch.cat([ones, torch.cumprod(1 - own, 0)])
+        return torch.cat([own * left[:-1], left[-1:]])
+
+    def texture(self, layer: int, uv: Float[Tensor, "batch 2"]) -> Float[Tensor, "batch 3"]:
+        """Colour of a layer's surface, display-encoded."""
+        return (torch.tanh(self.textures[layer](uv)) + 1) / 2
+
+    def residual(
+        self, uv: Float[Tensor, "layer batch 2"], t_unit: Float[Tensor, " batch"]
+    ) -> Float[Tensor, "layer batch 3"]:
+        """Light on each layer's surface at a time.
+
+        No gradient goes back to uv: the mapping would follow the light instead of the surface, which costs
+        the bootstrapping its quality and makes it unstable (section 3.3 of the paper).
+        """
+        surfaces = [torch.cat([one.detach(), t_unit[:, None]], 1) for one in uv]
+        return torch.stack(
+            [functional.softplus(net(surface)) for net, surface in zip(self.residuals, surfaces, strict=True)]
+        )
+
+    def sample(self, points: Float[Tensor, "batch 3"]) -> Sample:
+        """Everything at once."""
+        uv = self.uv(points)
+        colour = torch.stack([self.texture(layer, one) for layer, one in enumerate(uv)])
+        return Sample(uv, self.alpha(points), colour, self.residual(uv, points[:, 2]))
+
+    def optimizer(self, recipe: Recipe) -> torch.optim.Adam:
+        """Adam with a rate for the grids and one for everything else."""
+        nets = [*self.textures, *self.residuals, *([] if self.opacity is None else [self.opacity])]
+        grids = [one for net in nets for one in net[0].parameters()]
+        others = [one for net in nets for one in net[1].parameters()] + list(self.mappings.parameters())
+        return torch.optim.Adam([{"params": grids, "lr": recipe.rate_grid}, {"params": others, "lr": recipe.rate_mlp}])
+
+
+def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+    """A linear layer with torch's usual first values, drawn from a generator of one's own."""
+    layer = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")  # draws nothing by itself
+    bound = 1 / math.sqrt(inputs)
+    for parameter in (layer.weight, layer.bias):
+        nn.init.uniform_(parameter, -bound, bound, generator=generator)
+    return layer

@@ -1,0 +1,17 @@
+"""Sparsity: a foreground layer's texture is black where the layer is not seen."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor
+
+from nvd_core.neural.losses.context import LossContext
+
+
+def sparsity(ctx: LossContext) -> Float[Tensor, " batch"]:
+    """Squared length of (1 - alpha) x colour, summed over the foreground layers.
+
+    Source: Chan et al., ICCV 2023, after Kasten et al., 2021, section 3.2.
+    """
+    hidden = 1 - ctx.here.alpha[:-1, :, None]
+    return (hidden * ctx.here.colour[:-1]).square().sum((0, -1))

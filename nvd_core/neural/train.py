@@ -1,0 +1,152 @@
+"""Training: one step after the other, the same steps whether or not they were interrupted."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from typing import Final, final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nvd_core.checkpoints import Arrays
+from nvd_core.errors import NumericsError
+from nvd_core.neural.encodings import Backend
+from nvd_core.neural.fields import Networks
+from nvd_core.neural.footage import Footage
+from nvd_core.neural.losses import weighted_losses
+from nvd_core.neural.losses.context import LossContext
+from nvd_core.neural.recipe import Recipe
+
+CHUNK: Final = 16_384
+"""Points that are evaluated at a time where no gradient is needed."""
+
+_PROBE: Final = 4_096
+"""Pixels that PSNR is estimated from while training goes on."""
+
+
+@final
+class Training:
+    """Networks in training on one clip.
+
+    Args:
+        footage: the clip; the networks live on its device.
+        recipe: networks, rates and losses.
+        batch: pixels in a step.
+        seed: of first values and batches.
+        backend: who computes the hash grids.
+
+    Attributes:
+        networks: as they are now.
+        fitted: steps that fitted the mappings to their first layout.
+        steps: steps since.
+        cpu_seconds: that both took, over all threads, also before an interruption.
+    """
+
+    def __init__(self, footage: Footage, *, recipe: Recipe, batch: int, seed: int, backend: Backend) -> None:
+        self.footage, self.recipe, self.batch = footage, recipe, batch
+        self._generator = torch.Generator().manual_seed(seed)
+        device, layers = footage.frames.device, len(footage.masks)
+        self.networks = Networks(layers, recipe, backend, self._generator).to(device)
+        self._scales = torch.tensor(recipe.scales(layers), device=device)
+        self.fitted, self.steps, self.cpu_seconds = 0, 0, 0.0
+        self._adam = self._fitting_optimizer()
+
+    @property
+    def fit_total(self) -> int:
+        """Steps that fit the mappings, as published."""
+        return self.recipe.fit_steps * len(self.footage.frames)
+
+    def fit(self) -> None:
+        """One step that fits every mapping to ``scale * (x, y)``: a flat layout with no motion."""
+        began = time.process_time()
+        draws = torch.rand(self.batch, 3, generator=self._generator).to(self._scales.device)
+        count, height, width = self.footage.frames.shape[:3]
+        points = self.footage.unit(draws * torch.tensor([width, height, count], device=draws.device))
+        missed = self.networks.uv(points) - self._scales[:, None, None] * points[:, :2]
+        self._descend({"fit": missed.norm(dim=-1).mean(1).sum()})
+        self.fitted += 1
+        self.cpu_seconds += time.process_time() - began
+
+    def step(self) -> None:
+        """One step on all losses.
+
+        Raises:
+            NumericsError: a loss is not finite; the networks are as before the step.
+        """
+        began = time.process_time()
+        if self.steps == 0:
+            self._adam = self.networks.optimizer(self.recipe)
+        batch = self.footage.draw(self.batch, self._generator)
+        ctx = LossContext(self.networks, self.footage, batch, self._scales)
+        self._descend(weighted_losses(ctx, self.recipe.terms, self.steps))
+        self.steps += 1
+        self.cpu_seconds += time.process_time() - began
+
+    def psnr(self) -> float:
+        """Estimate of the rebuilt frames' PSNR, dB, from the same few pixels at every call."""
+        pixels = self.footage.draw(_PROBE, torch.Generator().manual_seed(0)).pixels
+        with torch.no_grad():
+            rebuilt = self.networks.sample(self.footage.unit(pixels)).rebuilt().clamp(0, 1)
+            error = float((rebuilt - self.footage.colours(pixels)).square().mean())
+        return min(99.0, -10 * math.log10(max(error, 1e-12)))
+
+    def all_pixels(self) -> Iterator[Float[Tensor, "point 3"]]:
+        """Every pixel of every frame, in chunks of at most :data:`CHUNK` points."""
+        count, height, width = self.footage.frames.shape[:3]
+        y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+        for t in range(count):
+            pixels = torch.stack([x, y, torch.full_like(x, t)], -1).flatten(0, 1)
+            yield from self.footage.unit(pixels.to(self.footage.frames.device)).split(CHUNK)
+
+    def arrays(self) -> Arrays:
+        """All it takes to go on with the very next step."""
+        arrays: Arrays = {
+            "generator": self._generator.get_state().numpy(),
+            "counts": np.array([self.fitted, self.steps]),
+            "cpu_seconds": np.array([self.cpu_seconds]),
+        }
+        for name, parameter in self.networks.named_parameters():
+            arrays[f"networks.{name}"] = parameter.detach().cpu().numpy()
+            for key, value in self._adam.state.get(parameter, {}).items():
+                arrays[f"adam.{key}.{name}"] = value.cpu().numpy()
+        return arrays
+
+    def take_up(self, arrays: Arrays) -> None:
+        """Go on from where :meth:`arrays` were taken."""
+        self._generator.set_state(torch.from_numpy(arrays["generator"]))
+        self.fitted, self.steps = (int(count) for count in arrays["counts"])
+        self.cpu_seconds = float(arrays["cpu_seconds"][0])
+        self._adam = self.networks.optimizer(self.recipe) if self.steps else self._fitting_optimizer()
+        known = {id(one) for group in self._adam.param_groups for one in group["params"]}
+        with torch.no_grad():
+            for name, parameter in self.networks.named_parameters():
+                parameter.copy_(torch.from_numpy(arrays[f"networks.{name}"]))
+                if id(parameter) in known and f"adam.step.{name}" in arrays:
+                    self._adam.state[parameter] = self._adam_state(arrays, name, parameter)
+
+    def _adam_state(self, arrays: Arrays, name: str, parameter: Tensor) -> dict[str, Tensor]:
+        moments = {key: torch.from_numpy(arrays[f"adam.{key}.{name}"]) for key in ("exp_avg", "exp_avg_sq")}
+        # A number has no axis, and an array in a file has at least one; Adam counts its steps on the CPU.
+        steps = torch.from_numpy(arrays[f"adam.step.{name}"]).reshape(())
+        return {"step": steps} | {key: moment.to(parameter.device) for key, moment in moments.items()}
+
+    def _fitting_optimizer(self) -> torch.optim.Adam:
+        return torch.optim.Adam(self.networks.mappings.parameters(), lr=self.recipe.rate_mlp)
+
+    def _descend(self, losses: dict[str, Tensor]) -> None:
+        """One step of Adam down the sum of these."""
+        values = torch.stack(list(losses.values()))
+        if not bool(torch.isfinite(values).all()):
+            bad = [name for name, value in losses.items() if not math.isfinite(value)]
+            raise NumericsError(
+                f"Training broke down: not a finite number, the loss {', '.join(bad)}",
+                where=f"step {self.steps}",
+                hint="Try another --seed.",
+            )
+        self._adam.zero_grad()
+        values.sum().backward()
+        self._adam.step()
