@@ -2,6 +2,7 @@
 
 import os
 
-# Threads of torch that wait for each other would spin, and a budget in CPU seconds counts that: with two
-# threads, a step took 1.3 times as much. Read when torch is imported, so set before.
+# Threads of torch that wait for each other would spin, which budgets in CPU seconds count, and which stops
+# everything where other programs want the cores, too: with two threads, a small step took 7 to 100 times as
+# long. Read when torch is imported, so set before.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

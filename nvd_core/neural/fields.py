@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import NamedTuple, Protocol, final
+from typing import NamedTuple, Protocol, final, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -46,6 +46,7 @@ class Sample(NamedTuple):
         return (self.alpha[..., None] * self.colour).sum(0)
 
 
+@runtime_checkable
 class Fields(Protocol):
     """What losses ask of a model."""
 

@@ -141,7 +141,7 @@ class Training:
         """One step of Adam down the sum of these."""
         values = torch.stack(list(losses.values()))
         if not bool(torch.isfinite(values).all()):
-            bad = [name for name, value in losses.items() if not math.isfinite(value)]
+            bad = [name for name, value in losses.items() if not math.isfinite(value.item())]
             raise NumericsError(
                 f"Training broke down: not a finite number, the loss {', '.join(bad)}",
                 where=f"step {self.steps}",

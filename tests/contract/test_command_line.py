@@ -45,7 +45,13 @@ def ran(
         ["decompose", "clip", "--fps=nan"],
         ["decompose", "clip", "--fps=inf"],
         ["decompose", "clip", "--preset=fast"],
-        ["decompose", "clip", "--solver=neural"],
+        ["decompose", "clip", "--solver=magic"],
+        ["decompose", "clip", "--steps=0"],
+        ["decompose", "clip", "--batch=15"],
+        ["decompose", "clip", "--seed=-1"],
+        ["decompose", "clip", "--budget-s=0"],
+        ["decompose", "clip", "--target-psnr=100"],
+        ["decompose", "clip", "--device=tpu"],
         ["decompose", "clip", "--mask=nameless"],
         ["decompose", "clip", "--mask==path"],
         ["decompose", "clip", "--mask=name="],
@@ -205,7 +211,7 @@ def test_the_help_of_every_setting_is_its_own_text(capfd, monkeypatch) -> None:
     shown = "".join(done.stdout.split())
     for field in fields(Settings):
         (said,) = [one.documentation for one in get_type_hints(Settings, include_extras=True)[field.name].__metadata__]
-        assert f"--{field.name}" in shown
+        assert f"--{field.name.replace('_', '-')}" in shown
         assert "".join(said.split())[:30] in shown.replace("│", "")
 
 

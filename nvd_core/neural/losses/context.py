@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import NamedTuple, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from nvd_core.neural.fields import Fields, Sample
@@ -50,7 +50,7 @@ class LossContext:
     scales: Float[Tensor, " layer"]
 
     @cached_property
-    def _moved(self) -> Float[Tensor, "3 batch 3"]:
+    def _moved(self) -> Int[Tensor, "3 batch 3"]:
         moves = torch.tensor(_HERE_RIGHT_BELOW, device=self.batch.pixels.device)
         return self.batch.pixels + moves[:, None]
 

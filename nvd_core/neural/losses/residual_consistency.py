@@ -41,7 +41,7 @@ def residual_consistency(ctx: LossContext) -> Float[Tensor, " sample"]:
     with torch.no_grad():
         here = ctx.fields.residual(uv.flatten(1, 2), t_unit.repeat_interleave(9)).unflatten(1, (1, patches, 9))
         unseen = ~_is_inside(uv[:, None], _outlines(ctx)[:, :, None]).any(-1).flatten(1)
-        weight = unseen / unseen.sum(1, keepdim=True).clamp(min=1) * unseen.shape[1]
+        weight = unseen.to(uv.dtype) * (unseen.shape[1] / unseen.sum(1, keepdim=True, dtype=uv.dtype).clamp(min=1))
     likeness = (normalised(here) * normalised(there)).mean((-2, -1))
     unlike = 1 - likeness + _VARIANCE * there.var(-2, correction=0).mean(-1)
     return (weight * unlike.view(layers, -1)).sum(0)

@@ -1,0 +1,132 @@
+"""The neural solver from the command line: it learns, it can be interrupted, and says what it lacks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import command, differing, job_of, results, solve
+
+from nvd_core.decomposition import Decomposition
+from nvd_core.demo_clip import DemoClip
+from nvd_core.pipeline import decompose
+from nvd_core.protocol import Caution, Stage
+from nvd_core.settings import Job
+
+TORCH = "the neural solver needs torch"
+
+WITHOUT_TORCH = """
+import sys
+
+class Without:
+    def find_spec(name, path=None, target=None):
+        if name == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+sys.meta_path.insert(0, Without)
+"""
+
+
+def neural_job(demo: DemoClip, steps: int) -> Job:
+    return job_of(demo, solver="neural", steps=steps, batch=256, height=128, frames="1-4", device="cpu")
+
+
+def test_it_learns_from_the_command_line(demo: DemoClip, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason=TORCH)
+    found = {}
+    for steps in (5, 120):
+        flags = ["--preset=preview", "--height=128", "--frames=1-4", "--solver=neural", "--batch=256"]
+        masks = [f"--mask={name}={path}" for name, path in demo.masks.items()]
+        run = command(
+            "decompose", demo.frames, *masks, *flags, f"--steps={steps}", "-o", tmp_path / str(steps), "--json"
+        )
+        done = subprocess.run(run, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        found[steps] = json.loads(done.stdout)
+    assert found[120]["metrics"]["psnr"] > found[5]["metrics"]["psnr"] + 2
+    assert found[120]["versions"].keys() == {"nvd_core", "torch", "device", "hash_grid"}
+    assert found[120]["settings"]["solver"] == "neural"
+    check_frames(Decomposition.open(tmp_path / "120"))
+
+
+def check_frames(decomposition: Decomposition) -> None:
+    """What every solver owes: coordinates and light everywhere, shares that sum to one."""
+    for frame in decomposition.frames():
+        layers = frame.layers.values()
+        assert all(np.isfinite(layer.uv_atlas).all() for layer in layers)
+        assert all((layer.residual > 0).all() and np.isfinite(layer.residual).all() for layer in layers)
+        np.testing.assert_allclose(sum(layer.alpha for layer in layers), 1, atol=1e-3)
+        assert frame.rebuilt.shape == frame.plate.shape
+    for name in decomposition.manifest.layers:
+        assert 0 < decomposition.covered(name).mean() <= 1
+
+
+def test_a_cancelled_job_resumes_to_the_same_bytes(
+    demo: DemoClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch", reason=TORCH)
+    from nvd_core.neural import solve as neural
+
+    monkeypatch.setattr(neural, "_SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(neural, "Recipe", neural_recipe)
+    job = neural_job(demo, steps=6)
+    solve(job, tmp_path / "undisturbed")
+    events = decompose(job, tmp_path / "out")
+    for event in events:
+        if isinstance(event, Stage) and event.name == "atlas":
+            events.close()
+    (state,) = (tmp_path / "out/checkpoint").glob("*.safetensors")
+    assert state.name == "training-cpu-torch.safetensors"
+    solve(job, tmp_path / "out", resume=True)
+    assert differing(results(tmp_path / "out"), results(tmp_path / "undisturbed")) == []
+
+
+def neural_recipe():
+    from nvd_core.neural.encodings.spec import GridSpec
+    from nvd_core.neural.recipe import Recipe
+
+    return Recipe(grid=GridSpec(levels=4, table=2**10), mapping_width=32, width=16, fit_steps=5)
+
+
+def test_a_clip_without_masks_is_one_layer(demo: DemoClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch", reason=TORCH)
+    from nvd_core.neural import solve as neural
+
+    monkeypatch.setattr(neural, "Recipe", neural_recipe)
+    job = neural_job(demo, steps=3)
+    solve(Job(clip=job.clip, settings=job.settings), tmp_path / "out")
+    decomposition = Decomposition.open(tmp_path / "out")
+    assert decomposition.manifest.layers == ("background",)
+    assert all((frame.layers["background"].alpha == 1).all() for frame in decomposition.frames())
+
+
+def test_days_on_a_processor_are_not_begun_without_a_word(demo: DemoClip, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason=TORCH)
+    events = decompose(job_of(demo, solver="neural", device="cpu"), tmp_path / "out")
+    caution = next(event for event in events if isinstance(event, Caution))
+    events.close()
+    assert "days" in caution.message
+    assert "--budget" in caution.hint
+
+
+def test_without_torch_it_says_what_to_install_and_leaves_nothing(demo: DemoClip, tmp_path: Path) -> None:
+    arguments = ["nvd", "decompose", str(demo.frames), "--solver=neural", "-o", str(tmp_path / "out")]
+    code = WITHOUT_TORCH + f"sys.argv = {arguments!r}\nfrom nvd_core.__main__ import main\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code + "sys.exit(main())"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 4, done.stderr
+    assert "pip install 'nvd-blender[neural]'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_lattice_never_loads_torch(demo: DemoClip, tmp_path: Path) -> None:
+    arguments = ["nvd", "decompose", str(demo.frames), "--preset=preview", "--frames=1-2", "-o", str(tmp_path / "out")]
+    code = f"import sys; sys.argv = {arguments!r}\nfrom nvd_core.__main__ import main\nassert main() == 0\n"
+    check = "assert 'torch' not in sys.modules and 'nvd_core.neural' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code + check], check=True, capture_output=True)
