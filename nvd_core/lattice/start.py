@@ -90,11 +90,13 @@ def most_agreeing(layer: LayerView, start: Start, matches: Sequence[Matches]) ->
 
 
 def _is_firm(layer: LayerView, t: int, matrix: Homography) -> bool:
-    """Whether a homography sees all of the layer from before, and nowhere blown up without bound."""
+    """Whether a homography sees all of the layer from before, not mirrored and nowhere blown up without bound."""
     left, top, right, bottom = layer.box(t)
     corners = np.array([[left, top, 1], [right, top, 1], [right, bottom, 1], [left, bottom, 1]])
     depth = corners @ matrix[2]
-    return bool(depth.min() * depth.max() > 0 and max(depth / depth[0]) < _DEEPEST * min(depth / depth[0]))
+    if depth.min() * depth.max() <= 0 or np.linalg.det(matrix) * depth[0] <= 0:
+        return False
+    return bool(np.abs(depth).max() < _DEEPEST * np.abs(depth).min())
 
 
 def _missed_px(motion: Motion, match: Matches) -> Float[np.ndarray, " match"]:

@@ -16,7 +16,9 @@ from nvd_core.parallel import map_ordered
 _LEAST_AREA: Final = 0.05
 """A pixel of the frame may shrink to this part of its area in the layer's picture, but not further."""
 
-_ROUNDS: Final = 40
+_ROUNDS: Final = 60
+_PATIENCE: Final = 10
+"""Rounds of smoothing before its radius grows."""
 
 
 def unfold(layer: LayerView, mapping: LayerMap) -> LayerMap:
@@ -25,15 +27,17 @@ def unfold(layer: LayerView, mapping: LayerMap) -> LayerMap:
     def mended(t: int) -> Float32[np.ndarray, "row column 2"]:
         lattice, nodes = mapping.lattice, mapping.nodes[t]
         inside = cv2.dilate(layer.inside(t).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-        for _ in range(_ROUNDS):
+        for done in range(_ROUNDS):
             folded = (_pixel_areas(lattice, nodes) < _LEAST_AREA) & inside
             if not folded.any():
                 break
             row, column = np.nonzero(folded)
             hit = np.zeros(nodes.shape[:2], np.float32)
             hit[(row / lattice.cell_px).astype(int), (column / lattice.cell_px).astype(int)] = 1
-            share = np.minimum(1, blur(cv2.dilate(hit, np.ones((5, 5), np.uint8)), 1.5))[..., None]
-            nodes = nodes * (1 - share) + blur(nodes, 2.0) * share
+            wider = 1 + done // _PATIENCE  # a place that stays folded is part of a larger one
+            around = cv2.dilate(hit, np.ones((4 * wider + 1, 4 * wider + 1), np.uint8))
+            share = np.minimum(1, blur(around, 1.5 * wider))[..., None]
+            nodes = nodes * (1 - share) + blur(nodes, 2.0 * wider) * share
         return nodes
 
     return LayerMap(mapping.reference, mapping.lattice, np.stack(list(map_ordered(mended, range(layer.count)))))
