@@ -159,7 +159,7 @@ class Slow:
             jacobian = np.column_stack([right[i] - here[i], below[i] - here[i]]) * pixels
             squared = jacobian.T @ jacobian
             inverse = np.linalg.inv(squared + 1e-3 * np.eye(2))
-            found.append(np.linalg.norm(squared, "fro") + np.linalg.norm(inverse, "fro"))
+            found.append(np.linalg.norm(squared) + np.linalg.norm(inverse))
         return found
 
     def rigidity(self, x: int, y: int, t: int) -> float:
