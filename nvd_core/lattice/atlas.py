@@ -14,8 +14,8 @@ from nvd_core.lattice.layer import LayerView
 from nvd_core.lattice.picture import Frame, invert_all, views
 from nvd_core.lattice.spline import LayerMap
 
-SIDE_LIMIT: Final = 8192
-"""Longest side of an atlas, in texels: larger ones are a burden to paint on."""
+LARGEST: Final = 48e6
+"""Texels of an atlas: larger ones are a burden to paint on, and on memory."""
 
 Atlas = Float32[np.ndarray, "height width 4"]
 

@@ -60,7 +60,7 @@ def invert(mapping: Positions, box: Box, limit_px: float) -> InverseMap:
     Args:
         mapping: reference position of every pixel of the frame, px.
         box: the part of the frame that counts.
-        limit_px: points further than this from the reference frame's centre are left out.
+        limit_px: points further than this from the reference frame's corner are left out.
     """
     grown = box.grown(2, Size(mapping.shape[1], mapping.shape[0]), least=4)
     forward = np.ascontiguousarray(mapping[grown.slices])

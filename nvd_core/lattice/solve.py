@@ -14,7 +14,7 @@ from nvd_core.clip import Plate
 from nvd_core.clip.colour import to_display, to_linear, to_uint8
 from nvd_core.compositing import look_up
 from nvd_core.conventions import Size, u_from_x, v_from_y
-from nvd_core.lattice.atlas import SIDE_LIMIT, Atlas, build_atlas
+from nvd_core.lattice.atlas import LARGEST, Atlas, build_atlas
 from nvd_core.lattice.canvas import Canvas
 from nvd_core.lattice.gauge import lay_evenly
 from nvd_core.lattice.layer import LayerView
@@ -152,7 +152,7 @@ def solve(shot: Shot, settings: Settings, checkpoints: Checkpoints) -> Generator
         steps = _kept_map(layer, name, checkpoints, quality)
         mapping = yield from _progress(steps, index / count, 0.7 / count)
         yield Stage(name="atlas", layer=name)
-        canvas = lay_out(layer, mapping, quality.density * shot.clip.info.size.width / shot.size.width, SIDE_LIMIT)
+        canvas = lay_out(layer, mapping, quality.density * shot.clip.info.size.width / shot.size.width, LARGEST)
         steps = _kept_atlas(shot, layer, index, mapping, canvas, checkpoints, rounds=quality.atlas_rounds)
         atlas = yield from _progress(steps, (index + 0.7) / count, 0.3 / count)
         solved.append(SolvedLayer(name, mapping, canvas, atlas))
