@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator
-from typing import Final
+from typing import Final, final
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from nvd_core.errors import SetupError
 from nvd_core.neural.canvas import Canvas, sample_atlas
 from nvd_core.neural.encodings import Backend, choose_backend
 from nvd_core.neural.footage import prepare_footage
+from nvd_core.neural.preview import write_previews
 from nvd_core.neural.recipe import Recipe
 from nvd_core.neural.solution import NeuralSolution, SolvedLayer
 from nvd_core.neural.train import Training
@@ -33,6 +34,7 @@ _FIT_SHARE: Final = 0.1
 
 _SAVE_EVERY_S: Final = 20.0
 _TELL_EVERY_S: Final = 0.5
+_SHOW_EVERY_S: Final = 5.0
 
 _LOOK_EVERY: Final = 50
 """Steps from one estimate of PSNR to the next."""
@@ -41,11 +43,27 @@ _LONG_ON_A_CPU: Final = 2e7
 """Pixels seen in training, steps x batch, above which a processor takes hours."""
 
 
+@final
+class _Timer:
+    """Is due once in a while."""
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s, self._last = every_s, time.monotonic()
+
+    def is_due(self) -> bool:
+        """Whether the time has passed since this was last so."""
+        now = time.monotonic()
+        if now - self._last < self._every_s:
+            return False
+        self._last = now
+        return True
+
+
 def solve(shot: Shot, settings: Settings, checkpoints: Checkpoints) -> Generator[Event, None, NeuralSolution]:
     """Decompose a shot.
 
     Yields:
-        Stages, progress from 0 to 1, and estimates of PSNR while training goes on.
+        Stages, progress from 0 to 1, and estimates of PSNR and previews while training goes on.
 
     Returns:
         The solution.
@@ -66,7 +84,12 @@ def solve(shot: Shot, settings: Settings, checkpoints: Checkpoints) -> Generator
     yield Stage(name="flow")
     footage = yield from mapped(prepare_footage(shot, device), lambda done: Progress(done=_FLOW * done))
     training = Training(footage, recipe=Recipe(), batch=settings.batch, seed=settings.seed, backend=backend)
-    yield from train(training, settings, checkpoints, f"training-{device.type}-{backend}")
+    name = f"training-{device.type}-{backend}"
+    show = _Timer(_SHOW_EVERY_S)
+    for event in train(training, settings, checkpoints, name):
+        yield event
+        if isinstance(event, Progress) and show.is_due():
+            yield from write_previews(training, shot.layers, checkpoints.folder)
     solved = yield from _lay_out(shot, training, QUALITY[settings.preset].density)
     return NeuralSolution(solved, training.networks, footage, shot.numbers, versions(device, backend))
 
@@ -101,8 +124,7 @@ def train(training: Training, settings: Settings, checkpoints: Checkpoints, name
     if kept is not None:
         training.take_up(kept)
     has_ended = kept is not None and bool(kept["has_ended"][0])
-    saved = told = time.monotonic()
-    stage = ""
+    save, tell, stage = _Timer(_SAVE_EVERY_S), _Timer(_TELL_EVERY_S), ""
     while not has_ended:
         fits = training.steps == 0 and not _is_fitted(training, settings)
         if stage != (stage := "fit" if fits else "train"):
@@ -112,13 +134,10 @@ def train(training: Training, settings: Settings, checkpoints: Checkpoints, name
         else:
             training.step()
             has_ended = yield from _judge(training, settings)
-        now = time.monotonic()
-        if has_ended or now - saved > _SAVE_EVERY_S:
+        if has_ended or save.is_due():
             checkpoints.save(name, training.arrays() | {"has_ended": np.array([has_ended])})
-            saved = now
-        if now - told > _TELL_EVERY_S:
+        if tell.is_due():
             yield Progress(done=_FLOW + _TRAINING * _share(training, settings))
-            told = now
 
 
 def _judge(training: Training, settings: Settings) -> Generator[Event, None, bool]:

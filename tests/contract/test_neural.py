@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from support import command, differing, job_of, results, solve
 
+from nvd_core.clip.pictures import read_rgb
 from nvd_core.decomposition import Decomposition
 from nvd_core.demo_clip import DemoClip
 from nvd_core.pipeline import decompose
-from nvd_core.protocol import Caution, Stage
+from nvd_core.protocol import Caution, Preview, Stage
 from nvd_core.settings import Job
 
 TORCH = "the neural solver needs torch"
@@ -71,14 +72,19 @@ def test_a_cancelled_job_resumes_to_the_same_bytes(
     pytest.importorskip("torch", reason=TORCH)
     from nvd_core.neural import solve as neural
 
-    monkeypatch.setattr(neural, "_SAVE_EVERY_S", 0.0)
+    for timer in ("_SAVE_EVERY_S", "_TELL_EVERY_S", "_SHOW_EVERY_S"):
+        monkeypatch.setattr(neural, timer, 0.0)
     monkeypatch.setattr(neural, "Recipe", neural_recipe)
     job = neural_job(demo, steps=6)
     solve(job, tmp_path / "undisturbed")
-    events = decompose(job, tmp_path / "out")
+    events, shown = decompose(job, tmp_path / "out"), set()
     for event in events:
+        if isinstance(event, Preview):
+            assert read_rgb(Path(event.path)).ndim == 3
+            shown.add(event.layer)
         if isinstance(event, Stage) and event.name == "atlas":
             events.close()
+    assert shown == {"", "sign", "background"}
     (state,) = (tmp_path / "out/checkpoint").glob("*.safetensors")
     assert state.name == "training-cpu-torch.safetensors"
     solve(job, tmp_path / "out", resume=True)
