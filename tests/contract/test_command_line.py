@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from annotated_types import DocInfo
 from support import job_of, nvd, sliding
 
 from nvd_core.__main__ import main
@@ -184,7 +185,7 @@ def test_a_flag_is_stronger_than_the_job_also_where_it_says_the_default(demo: De
         ('clip = "a"\nmasks = [{ name = "x" }]', "masks.0.path"),
         ('clip = "a"\nmasks = [{ name = "x", path = "y", invert = true }]', "masks.0.invert"),
         ('clip = 1', "clip"),
-        ("", "clip"),
+        ('masks = [{ name = "x", path = "" }]', "masks.0.path"),
     ],
 )  # fmt: skip
 def test_a_job_that_says_something_else_is_refused_with_its_path(text: str, path: str, tmp_path: Path) -> None:
@@ -210,7 +211,8 @@ def test_the_help_of_every_setting_is_its_own_text(capfd, monkeypatch) -> None:
     assert done.returncode == 0
     shown = "".join(done.stdout.split())
     for field in fields(Settings):
-        (said,) = [one.documentation for one in get_type_hints(Settings, include_extras=True)[field.name].__metadata__]
+        notes = get_type_hints(Settings, include_extras=True)[field.name].__metadata__
+        (said,) = [one.documentation for one in notes if isinstance(one, DocInfo)]
         assert f"--{field.name.replace('_', '-')}" in shown
         assert "".join(said.split())[:30] in shown.replace("│", "")
 
