@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from nvd_core import __version__
 from nvd_core.errors import CANCELLED
 
 
@@ -15,7 +16,10 @@ def main() -> int:
     what is missing.
     """
     arguments = sys.argv[1:]
-    if arguments[:1] == ["doctor"]:
+    if arguments == ["--version"]:
+        print(__version__)  # noqa: T201
+        return 0
+    if arguments in (["doctor"], ["doctor", "--json"]):
         from nvd_core.doctor import report  # noqa: PLC0415
 
         return report(as_json="--json" in arguments)
@@ -26,11 +30,11 @@ def main() -> int:
         return run_worker(*map(Path, places), resume="--resume" in arguments)
     try:
         from nvd_core.cli import run  # noqa: PLC0415
+
+        return run(arguments)
     except ImportError as error:
         print(f"nvd: A package is missing: {error}. Run nvd doctor.", file=sys.stderr)  # noqa: T201
         return 4
-    try:
-        return run(arguments)
     except KeyboardInterrupt:
         return CANCELLED
 

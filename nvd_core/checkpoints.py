@@ -25,9 +25,15 @@ Arrays = dict[str, Shaped[np.ndarray, "..."]]
 @final
 @dataclass(frozen=True)
 class Checkpoints:
-    """The checkpoint folder of one job."""
+    """The checkpoint folder of one job.
+
+    Attributes:
+        folder: where the parts lie.
+        is_taken_up: whether it is that of an earlier run.
+    """
 
     folder: Path
+    is_taken_up: bool
 
     @classmethod
     def open(cls, folder: Path, fingerprint: str, *, resume: bool) -> Checkpoints:
@@ -38,7 +44,7 @@ class Checkpoints:
         if not same:
             shutil.rmtree(path, ignore_errors=True)
             write_json(note, {"fingerprint": fingerprint})
-        return cls(path)
+        return cls(path, same)
 
     def load(self, name: str) -> Arrays | None:
         """A part that was finished, or None."""

@@ -29,7 +29,7 @@ from nvd_core import protocol
 from nvd_core.clip import open_clip
 from nvd_core.decomposition import Decomposition
 from nvd_core.demo import run_demo
-from nvd_core.errors import CancelledError, MemoryLimitError, NvdError, UsageError
+from nvd_core.errors import CancelledError, InputError, MemoryLimitError, NvdError, UsageError, from_system
 from nvd_core.export.report import words
 from nvd_core.export.stmap import write_stmaps
 from nvd_core.jobs import check_settings, parse_mask, read_job
@@ -70,7 +70,7 @@ class Decompose:
         job = self._job()
         folder = self.out or Path(f"{open_clip(Path(job.clip)).info.name}_nvd")
         events = decompose(job, folder, resume=self.resume)
-        with _bar() as advance, _cancellable():
+        with _bar() as advance, _cancellable("What is finished can be taken up with --resume."):
             for event in events:
                 _show(event, advance)
         manifest = Decomposition.open(folder).manifest
@@ -118,7 +118,7 @@ class Render:
         frames = render(decomposition, atlases, self.mode)
         with (
             _cancellable(),
-            frame_writer(self.out, manifest.name, manifest.source.fps, decomposition.size, self.format) as write,
+            frame_writer(decomposition, self.out, self.format) as write,
         ):
             paths = [write(frame) for frame in _shown(frames, len(manifest.source.numbers), "render")]
         talk.print(f"{len(paths)} frames in {self.out}", soft_wrap=True)
@@ -218,6 +218,9 @@ def run(arguments: Sequence[str]) -> int:
     except NvdError as error:
         talk.print(f"nvd: {error}", style="red", markup=False, soft_wrap=True)
         return error.exit_code
+    except OSError as error:
+        talk.print(f"nvd: {from_system(error)}", style="red", markup=False, soft_wrap=True)
+        return InputError.exit_code
     except MemoryError:
         lack = MemoryLimitError("There is not enough memory", hint="Use a smaller --height or fewer frames.")
         talk.print(f"nvd: {lack}", style="red", soft_wrap=True)
@@ -278,19 +281,20 @@ def _shown(items: Iterable[Item], count: int, what: str) -> Iterable[Item]:
 
 
 @contextmanager
-def _cancellable() -> Iterator[None]:
-    """Let the end of the session or a polite kill end a command as Ctrl-C does: in order."""
+def _cancellable(hint: str = "") -> Iterator[None]:
+    """Let Ctrl-C, the end of the session or a polite kill end a command in order; asked again, it goes on ending."""
 
     def stop(_number: int, _frame: object) -> None:
-        raise CancelledError("Cancelled", hint="What is finished can be taken up with --resume.")
+        for one in former:
+            signal.signal(one, signal.SIG_IGN)
+        raise CancelledError("Cancelled", hint=hint)
 
-    former = signal.signal(signal.SIGTERM, stop)
+    former = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
-    except KeyboardInterrupt:
-        raise CancelledError("Cancelled", hint="What is finished can be taken up with --resume.") from None
     finally:
-        signal.signal(signal.SIGTERM, former)
+        for one, handler in former.items():
+            signal.signal(one, handler)
 
 
 def _json(data: object) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, final
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Num
 
 from nvd_core.clip import Clip, Plate, open_clip
 from nvd_core.clip.colour import display_from_linear, linear_from_display, to_display
@@ -113,13 +113,15 @@ class Decomposition:
                 where=path,
                 hint="Keep its shape.",
             )
-        if picture.dtype.kind == "f":
+        if not np.isfinite(picture).all():
+            raise InputError("The atlas holds values that are not numbers", where=path, hint="Save it again.")
+        if path.suffix.lower() == ".exr":
             return np.ascontiguousarray(picture[..., :3])
-        coded = to_display(picture)
+        coded = np.dstack([to_display(picture[..., :3]), _opacity(picture)])
         below = resized(display_from_linear(original), Size(width, height))
         # What is brighter than white can only be white in such a file: that is no paint.
         colour = np.where((coded[..., :3] >= 1) & (below > 1), below, coded[..., :3])
-        opacity = coded[..., 3:] if channels == 4 else np.float32(1)
+        opacity = coded[..., 3:]
         return linear_from_display(colour * opacity + below * (1 - opacity))
 
     def frames(self, numbers: Sequence[int] | None = None) -> Iterator[Frame]:
@@ -139,6 +141,12 @@ class Decomposition:
                 f"The EXR lacks the channel {error}", where=path, hint="Run nvd decompose again."
             ) from error
         return Frame(number, plate, layers, rebuilt)
+
+
+def _opacity(picture: Num[np.ndarray, "height width chan"]) -> Float32[np.ndarray, "height width"]:
+    if picture.shape[2] < 4:
+        return np.ones(picture.shape[:2], np.float32)
+    return to_display(picture[..., 3:])[..., 0] if picture.dtype.kind == "u" else np.clip(picture[..., 3], 0, 1)
 
 
 def _layer_frame(channels: dict[str, Float32[np.ndarray, "height width"]], name: str) -> LayerFrame:

@@ -18,11 +18,13 @@ from nvd_core.demo_clip import write_clip
 from nvd_core.errors import InputError, SetupError
 from nvd_core.export.sheet import lettered
 from nvd_core.exr import rgba_channels, write_exr
-from nvd_core.folder import inside, is_ours, report_path
+from nvd_core.folder import inside, report_path
 from nvd_core.pipeline import decompose
 from nvd_core.protocol import Caution, Event, Stage
 from nvd_core.render import frame_writer, render
 from nvd_core.settings import Job, MaskSource
+
+_MADE: Final = {"clip", "decomposition", "edited", "edited.mp4", "before_and_after.png"}
 
 _WORDS: Final = ("BLUE", "PAINTED ONCE")
 """What is painted on the sign and on the wall."""
@@ -45,7 +47,7 @@ def run_demo(out: Path) -> Generator[Event, None, list[Path]]:
         SetupError: Blender's compositor failed.
     """
     folder, edited = out / "decomposition", out / "edited"
-    if out.is_dir() and any(out.iterdir()) and not (folder.is_dir() and is_ours(folder)):
+    if out.is_dir() and not {path.name for path in out.iterdir()} <= _MADE:
         raise InputError("The folder holds something else", where=out, hint="Choose a new or empty one with -o.")
     clip = write_clip(out / "clip")
     masks = tuple(MaskSource(name=name, path=str(path)) for name, path in clip.masks.items())
@@ -96,8 +98,7 @@ def _composite_in_blender(folder: Path, edited: Path) -> None:
 
 def _composite(folder: Path, out: Path) -> None:
     decomposition = Decomposition.open(folder)
-    manifest = decomposition.manifest
-    with frame_writer(out, manifest.name, manifest.source.fps, decomposition.size, "png") as write:
+    with frame_writer(decomposition, out, "png") as write:
         for frame in render(decomposition, {}, "keep-plate"):
             write(frame)
 

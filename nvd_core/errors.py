@@ -72,3 +72,11 @@ class CancelledError(NvdError):
 
     code = "cancelled"
     exit_code = CANCELLED
+
+
+def from_system(error: OSError) -> InputError:
+    """The sentence for a file or folder that the system refuses."""
+    reason = (error.strerror or str(error) or type(error).__name__).lower()
+    return InputError(
+        f"The system refuses: {reason}", where=error.filename or "", hint="Check the path and its rights."
+    )

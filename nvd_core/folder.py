@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nvd_core.errors import InputError
+from nvd_core.settings import Settings
 
 SCHEMA_VERSION: Final = 1
 LAYER_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
@@ -25,6 +26,8 @@ LAYER_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
 
 FRAME_NAME: Final = re.compile(r".+\.\d{4,}\.exr")
 """What the frame files of any decomposition are called."""
+
+_FILE_NAME: Final = re.compile(r"[\w-]+")
 
 LOCK: Final = ".lock"
 """Held by the one who writes to the folder."""
@@ -162,9 +165,13 @@ def read_manifest(folder: Path) -> Manifest:
                 raise InputError(f"The manifest names a layer {layer!r}, which is no layer's name", where=path)
             for files in (manifest.atlas_files, manifest.original_files):
                 inside(folder, files.get(layer, ""))
-        inside(folder, f"frames/{manifest.name}")
+        Settings(**manifest.settings)
+        source = manifest.source
+        is_sound = _FILE_NAME.fullmatch(manifest.name) and manifest.layers and source.fps > 0 and len(source.numbers)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError("The manifest is damaged", where=path, hint="Decompose the clip again.") from error
+    if not is_sound:
+        raise InputError("The manifest is damaged", where=path, hint="Decompose the clip again.")
     return manifest
 
 

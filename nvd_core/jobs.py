@@ -47,7 +47,7 @@ def read_job(path: Path) -> Job:
         raise _refused(error, path) from None
     base = path.absolute().parent
     masks = tuple(MaskSource(name=mask.name, path=str(base / mask.path)) for mask in job.masks)
-    return Job(clip=str(base / job.clip), masks=masks, settings=job.settings)
+    return Job(clip=job.clip and str(base / job.clip), masks=masks, settings=job.settings)
 
 
 def parse_mask(text: str) -> MaskSource:

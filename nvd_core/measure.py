@@ -25,6 +25,9 @@ Sure = Bool[np.ndarray, "height width"]
 _FLOW_EVERY: Final = 4
 """UV flow errors are taken at every 4th pixel each way."""
 
+_STAYS: Final = 0.3
+"""UV flow errors are taken where at least this part of a layer is still seen in the next frame."""
+
 
 def measure(decomposition: Decomposition) -> Generator[float, None, dict[str, Any]]:
     """Measure every frame.
@@ -123,6 +126,8 @@ class _LayerMeasure:
         flow_px, sure = flow
         core = cv2.erode(before.alphas[name], np.ones((3, 3), np.uint8)) > 0.9
         stays = pull(cv2.erode(now.alphas[name], np.ones((3, 3), np.uint8)), flow_px) > 0.9
+        if np.count_nonzero(core & stays) < _STAYS * np.count_nonzero(core):
+            return  # it moves so far that flow from plate to plate says nothing of it
         chosen = np.zeros_like(sure)
         chosen[::_FLOW_EVERY, ::_FLOW_EVERY] = (sure & core & stays)[::_FLOW_EVERY, ::_FLOW_EVERY]
         self.flow_errors.append(uv_flow_error_px(before.texels[name], now.texels[name], flow_px, chosen))

@@ -24,7 +24,7 @@ from nvd_core.clip import open_clip, parse_range
 from nvd_core.conventions import Size
 from nvd_core.costs import Ledger, peak_memory_bytes
 from nvd_core.decomposition import Decomposition
-from nvd_core.errors import InputError, SetupError
+from nvd_core.errors import InputError, SetupError, UsageError
 from nvd_core.export.atlases import write_atlas
 from nvd_core.export.frames import write_frames
 from nvd_core.export.report import write_report
@@ -37,6 +37,7 @@ from nvd_core.folder import (
     is_ours,
     log_path,
     manifest_path,
+    report_path,
     sweep,
     unwritable,
     write_manifest,
@@ -47,6 +48,8 @@ from nvd_core.protocol import Artifact, Caution, Done, Event, Metric, encode
 from nvd_core.settings import Job, Settings, Solver, working_lines
 from nvd_core.shot import Shot, prepare
 from nvd_core.solution import Solution
+
+_LEAST_PX: Final = 32
 
 _FRAME_BYTES_PX: Final = 6.0
 _LAYER_BYTES_PX: Final = 12.0
@@ -91,11 +94,15 @@ def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Even
         InputError: clip, masks or folder cannot be used; nothing is left behind then.
         SetupError: the solver lacks a package or a device.
     """
+    if not job.clip:
+        raise UsageError("The job names no clip", hint="Write it as clip = 'PATH'.")
     ledger, solve = Ledger(), _SOLVERS[job.settings.solver]()
     _check_folder(folder)
     clip = open_clip(Path(job.clip), job.settings.fps)
+    if min(clip.info.size) < _LEAST_PX:
+        raise InputError(f"The clip is {clip.info.size}, too small to follow anything in it", where=clip.info.path)
     numbers = parse_range(job.settings.frames, clip.info)
-    mattes = open_mattes(job.masks, clip.info)
+    mattes = open_mattes(job.masks, clip.info, numbers)
     _check_space(folder, clip.info.size, len(numbers), len(mattes.layers))
     shot = yield from ledger.phase("prepare", prepare(clip, mattes, numbers, working_lines(job.settings)))
     with _occupied(folder):
@@ -108,6 +115,8 @@ def _solve_and_export(
 ) -> Generator[Event, None, None]:
     """All that writes to the folder."""
     checkpoints = Checkpoints.open(folder, _fingerprint(job, shot), resume=resume)
+    if resume and not checkpoints.is_taken_up:
+        yield Caution(message="There is nothing of this job to take up", hint="It begins anew.")
     solution = yield from ledger.phase("solve", solve(shot, job.settings, checkpoints))
     manifest = yield from ledger.phase("frames", _export(job, shot, solution, folder, checkpoints))
     metrics = yield from ledger.phase("measure", measure(Decomposition(folder, manifest)))
@@ -245,16 +254,19 @@ def _occupied(folder: Path) -> Iterator[None]:
             shutil.rmtree(checkpoint_path(folder), ignore_errors=True)
             log_path(folder).unlink(missing_ok=True)
         lock.release()
-        (folder / LOCK).unlink(missing_ok=True)
+        with suppress(OSError):  # on Windows another job may have opened it already
+            (folder / LOCK).unlink(missing_ok=True)
         _unmake(made)
 
 
 def _clear_results(folder: Path) -> None:
-    """Take away the frames an earlier job has exported, but not its atlases, which may be painted."""
+    """Take away what an earlier job has exported, but not its atlases, which may be painted."""
     manifest_path(folder).unlink(missing_ok=True)
-    for path in (folder / "frames").glob("*.exr"):
+    for path in (*(folder / "frames").glob("*.exr"), *(folder / "stmap").glob("*/*.exr")):
         if FRAME_NAME.fullmatch(path.name):
             path.unlink()
+    for path in report_path(folder).glob("atlas_*.png"):
+        path.unlink()
 
 
 def _fingerprint(job: Job, shot: Shot) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
+from mimetypes import guess_type
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -74,20 +75,24 @@ def composite(
 
 
 @contextmanager
-def frame_writer(
-    out: Path, name: str, fps: float, size: Size, file_format: Format
-) -> Iterator[Callable[[Composite], Path]]:
+def frame_writer(decomposition: Decomposition, out: Path, file_format: Format) -> Iterator[Callable[[Composite], Path]]:
     """A function that writes one frame after the other: into a video file, or into a folder as pictures.
 
     Args:
+        decomposition: what is rendered; its plates and files are not written over.
         out: ``.mp4``, ``.mov`` or ``.mkv`` for a video (H.264, Rec.709); else a folder.
-        name: that pictures begin with.
-        fps: of the video.
-        size: of the frames.
         file_format: of the pictures: 8-bit PNG, or linear half-float EXR.
+
+    Raises:
+        InputError: the frames would be written over the plates, or into the decomposition; or the kind of
+            video is not supported.
     """
-    if out.suffix.lower() in VIDEO_SUFFIXES:
-        with atomic(out) as temporary, _video(temporary, fps, size) as encode:
+    manifest = decomposition.manifest
+    pictures = {number: out / f"{manifest.name}.{number:04d}.{file_format}" for number in manifest.source.numbers}
+    is_video = out.suffix.lower() in VIDEO_SUFFIXES
+    _check_place(decomposition, out, [out] if is_video else list(pictures.values()))
+    if is_video:
+        with atomic(out) as temporary, _video(temporary, manifest.source.fps, decomposition.size) as encode:
 
             def write_frame(frame: Composite) -> Path:
                 encode(to_uint8(display_from_linear(frame.linear)))
@@ -97,7 +102,7 @@ def frame_writer(
         return
 
     def write_picture(frame: Composite) -> Path:
-        path = out / f"{name}.{frame.number:04d}.{file_format}"
+        path = pictures[frame.number]
         if file_format == "exr":
             opaque = np.ones((*frame.linear.shape[:2], 1), np.float32)
             write_exr(path, rgba_channels(np.concatenate([frame.linear, opaque], axis=-1).astype(np.float16)))
@@ -106,6 +111,20 @@ def frame_writer(
         return path
 
     yield write_picture
+
+
+def _check_place(decomposition: Decomposition, out: Path, targets: list[Path]) -> None:
+    """Refuse what would cost the user a plate or the decomposition."""
+    if out.suffix.lower() not in VIDEO_SUFFIXES and (guess_type(out.name)[0] or "").startswith("video/"):
+        raise InputError(f"Videos of the kind {out.suffix} are not written", where=out, hint="Use .mp4, .mov or .mkv.")
+    plates = {file.resolve() for file in decomposition.clip.info.files}
+    if any(target.resolve() in plates for target in targets):
+        raise InputError("The frames would be written over the plates", where=out, hint="Choose another place with -o.")
+    ours = [decomposition.folder / name for name in ("frames", "atlas")]
+    if any(out.resolve().is_relative_to(place.resolve()) for place in ours):
+        raise InputError(
+            "The frames would be written into the decomposition itself", where=out, hint="Choose another place with -o."
+        )
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from annotated_types import Interval, doc
+from annotated_types import Interval, MinLen, doc
 
 Solver = Literal["lattice", "neural"]
 Preset = Literal["preview", "standard", "final"]
@@ -82,7 +82,7 @@ class MaskSource:
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     name: str
-    path: str
+    path: Annotated[str, MinLen(1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ class Job:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
-    clip: str
+    clip: str = ""
     masks: tuple[MaskSource, ...] = ()
     settings: Settings = Settings()
 

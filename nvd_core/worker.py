@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from nvd_core import __version__
-from nvd_core.errors import CANCELLED, CancelledError, MemoryLimitError, NvdError
+from nvd_core.errors import CANCELLED, CancelledError, MemoryLimitError, NvdError, from_system
 from nvd_core.protocol import Event, Failed, Hello, encode, is_cancel
 
 _GRACE_S: Final = 8.0
@@ -47,6 +47,12 @@ def run_worker(job_file: Path, folder: Path, *, resume: bool) -> int:
     except NvdError as error:
         send(Failed(code=error.code, message=error.message, hint=error.hint, where=error.where))
         return error.exit_code
+    except BrokenPipeError:
+        return CANCELLED
+    except OSError as error:
+        refused = from_system(error)
+        send(Failed(code=refused.code, message=refused.message, hint=refused.hint, where=refused.where))
+        return refused.exit_code
     except MemoryError:
         lack = MemoryLimitError("There is not enough memory", hint="Use a smaller --height or fewer frames.")
         send(Failed(code=lack.code, message=lack.message, hint=lack.hint))
@@ -54,8 +60,6 @@ def run_worker(job_file: Path, folder: Path, *, resume: bool) -> int:
     except ImportError as error:
         send(Failed(code="setup", message=f"A package is missing: {error}", hint="Run nvd doctor."))
         return 4
-    except BrokenPipeError:
-        return CANCELLED
     return 0
 
 

@@ -20,10 +20,10 @@ _NUMBERED = re.compile(r"^(?P<prefix>.*?)(?P<number>\d+)$")
 
 def is_sequence(path: Path) -> bool:
     """Whether a path names pictures rather than a video file."""
-    return path.is_dir() or path.suffix.lower() in SUFFIXES or _is_pattern(path)
+    return path.is_dir() or path.suffix.lower() in SUFFIXES or is_pattern(path)
 
 
-def _is_pattern(path: Path) -> bool:
+def is_pattern(path: Path) -> bool:
     """Whether a path stands for many files; a file whose own name looks like that does not."""
     return bool(_PATTERN.search(path.name)) and not path.is_file()
 
@@ -41,7 +41,7 @@ def list_pictures(path: Path) -> dict[int, Path]:
     """
     if path.is_dir():
         found = _only_sequence(path)
-    elif _is_pattern(path):
+    elif is_pattern(path):
         found = _matching(path)
     elif path.is_file():
         number = _NUMBERED.match(path.stem)
@@ -57,7 +57,7 @@ def list_pictures(path: Path) -> dict[int, Path]:
 
 def _only_sequence(folder: Path) -> dict[int, Path]:
     groups: dict[tuple[str, str], dict[int, Path]] = defaultdict(dict)
-    pictures = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in SUFFIXES]
+    pictures = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in SUFFIXES and file.name[0] != "."]
     for file in pictures:
         number = _NUMBERED.match(file.stem)
         if number:

@@ -38,6 +38,7 @@ class Video:
         """See :meth:`nvd_core.clip.Clip.frames`."""
         with _opened(self.info.path) as container:
             stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
             graph = _rgb_graph(stream, self.info.path)
             decoded: Iterator[av.VideoFrame] | None = None
             position = -1
@@ -68,15 +69,15 @@ def open_video(path: Path) -> Video:
         if not container.streams.video:
             raise InputError("The file holds no video", where=path)
         stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
         try:
             packets = [packet for packet in container.demux(stream) if packet.size]
         except FFmpegError as error:
             raise InputError("The video is damaged", where=path, hint="Export it again.") from error
-        timestamps = tuple(sorted(packet.pts for packet in packets if packet.pts is not None))
-        if not timestamps or len(timestamps) < stream.frames:
+        # Discarded are frames that an editor has trimmed away without encoding anew; players skip them.
+        timestamps = tuple(sorted(one.pts for one in packets if one.pts is not None and not one.is_discard))
+        if not timestamps or len(packets) < stream.frames:
             raise InputError(
-                f"The video is cut off: {len(timestamps)} of {stream.frames} frames are there",
+                f"The video is cut off: {len(packets)} of {stream.frames} frames are there",
                 where=path,
                 hint="Copy or export it again.",
             )

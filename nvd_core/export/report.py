@@ -56,6 +56,8 @@ def write_report(decomposition: Decomposition, costs: dict[str, Any]) -> Generat
 
 def weaknesses(metrics: dict[str, Any], frames: int) -> list[str]:
     """What is weak, one sentence each, with what would cure it."""
+    if frames == 1:
+        return ["There is a single frame: its atlas is the picture itself."]
     found = []
     if metrics["psnr"] < _POOR_PSNR:
         found.append(
@@ -79,8 +81,6 @@ def weaknesses(metrics: dict[str, Any], frames: int) -> list[str]:
             )
         if (layer["folded_share"] or 0) > _FOLDED:
             found.append(f"The map of {name} folds over in places; paint there is doubled.")
-    if frames == 1:
-        found.append("There is a single frame: its atlas is the picture itself.")
     return found
 
 

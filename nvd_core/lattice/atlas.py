@@ -1,4 +1,4 @@
-"""Step 6: the atlas, the layer's picture at full density, from the plates themselves."""
+"""Step 7: the atlas, the layer's picture at full density, from the plates themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the reference plane is laid out, for surroundings that a moving camera sees at many scales.
+"""Step 4: how the reference plane is laid out, for surroundings that a moving camera sees at many scales.
 
 Through homographies to one frame, what a pan sees far from that frame is blown up without bound. Here
 the plane is bent, smoothly, until every part of it lies about as large and as upright as the frames show

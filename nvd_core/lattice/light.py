@@ -1,4 +1,4 @@
-"""Step 7: the light on a layer's surface, as a smooth factor in each frame."""
+"""Step 8: the light on a layer's surface, as a smooth factor in each frame."""
 
 from __future__ import annotations
 

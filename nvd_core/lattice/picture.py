@@ -50,7 +50,7 @@ def lay_out(layer: LayerView, mapping: LayerMap, density: float, largest: float)
     row. A layer that no frame shows gets an empty frame.
     """
     if not layer.visible:
-        return _canvas(np.zeros(2), np.array(layer.size), density, largest)
+        return _canvas(np.zeros(2), np.array(layer.size, np.float64), density, largest)
 
     def extent(t: int) -> Float32[np.ndarray, "2 2"]:
         inside, positions = layer.inside(t), mapping.positions(t)
@@ -108,7 +108,7 @@ def views(
     return map_ordered(ready, frames)
 
 
-def _coarse(layer: LayerView, canvas: Canvas, picture: Display) -> Display:
+def _coarse(layer: LayerView, canvas: Canvas, picture: Display) -> Float32[np.ndarray, "rows columns 3"]:
     """A picture with about one texel a pixel of :func:`_slow_light`, so that looking it up misses nothing."""
     shrink = min(1.0, _small(layer).width / (layer.size.width * canvas.density))
     size = Size(*(max(2, round(side * shrink)) for side in canvas.size))

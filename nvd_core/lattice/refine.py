@@ -1,4 +1,4 @@
-"""Step 4: registering every frame again, to the layer's own picture.
+"""Step 5: registering every frame again, to the layer's own picture.
 
 All frames are averaged into one flat picture through the map; each frame is then compared with that
 picture as the map shows it, lit as the frame is, and the map is moved by what optical flow still

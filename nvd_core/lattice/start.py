@@ -82,8 +82,8 @@ def most_agreeing(layer: LayerView, start: Start, matches: Sequence[Matches]) ->
     """The guess that the matches contradict least, of those that keep the layer before the horizon."""
 
     def contradiction(motion: Motion) -> float:
-        missed = [_missed_px(motion, match) for match in matches]
-        return float(np.concatenate(missed).mean()) if missed else 0.0
+        missed = np.concatenate([np.zeros(0), *(_missed_px(motion, match) for match in matches)])
+        return float(missed.mean()) if missed.size else 0.0
 
     firm = [motion for motion in start.motions if all(_is_firm(layer, t, motion[t]) for t in layer.visible)]
     return min(firm or start.motions, key=contradiction)

@@ -1,4 +1,4 @@
-"""Step 5: no fold-overs. Where a map turns its surface inside out, it is smoothed until it does not."""
+"""Step 6: no fold-overs. Where a map turns its surface inside out, it is smoothed until it does not."""
 
 from __future__ import annotations
 

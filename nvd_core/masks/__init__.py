@@ -43,8 +43,13 @@ class Mattes:
             yield visible_alphas([next(reader) for reader in readers], shape)
 
 
-def open_mattes(masks: Sequence[MaskSource], clip: ClipInfo) -> Mattes:
+def open_mattes(masks: Sequence[MaskSource], clip: ClipInfo, numbers: range | None = None) -> Mattes:
     """Find the masks of all objects.
+
+    Args:
+        masks: front to back.
+        clip: what they are of.
+        numbers: plate numbers that are used; all if None. Masks for these alone are enough.
 
     Raises:
         InputError: a name is no layer's name or there twice, or a mask does not fit the clip.
@@ -57,7 +62,7 @@ def open_mattes(masks: Sequence[MaskSource], clip: ClipInfo) -> Mattes:
             )
         if name == BACKGROUND or names.count(name) > 1:
             raise InputError(f"There is more than one layer {name!r}", hint="Give every mask a name of its own.")
-    sources = tuple(open_mask(Path(mask.path), clip) for mask in masks)
+    sources = tuple(open_mask(Path(mask.path), clip, clip.numbers if numbers is None else numbers) for mask in masks)
     return Mattes((*names, BACKGROUND), sources, clip)
 
 

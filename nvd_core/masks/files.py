@@ -12,7 +12,7 @@ from jaxtyping import Float32, Num
 
 from nvd_core.clip import ClipInfo
 from nvd_core.clip.pictures import read_picture
-from nvd_core.clip.sequence import is_sequence, list_pictures
+from nvd_core.clip.sequence import is_pattern, is_sequence, list_pictures
 from nvd_core.clip.video import Video, open_video
 from nvd_core.conventions import Size
 from nvd_core.errors import InputError
@@ -61,22 +61,27 @@ class MaskFiles:
         return coverage(picture)
 
 
-def open_mask(path: Path, clip: ClipInfo) -> MaskFiles:
-    """Find one object's masks and match them with the clip's frames, by number or, failing that, by order.
+def open_mask(path: Path, clip: ClipInfo, numbers: range) -> MaskFiles:
+    """Find one object's masks and match them with frames, by number or, failing that, by order.
+
+    Args:
+        path: folder, pattern, picture or video.
+        clip: what they are of.
+        numbers: plate numbers that are used; there may be masks for these alone, or for the whole clip.
 
     Raises:
         InputError: there are none, or not as many as frames.
     """
+    if not (path.exists() or is_pattern(path)):
+        raise InputError("There is no such mask", where=path, hint="Check the path.")
     if not is_sequence(path):
         video = open_video(path)
-        _check_count(path, video.info.count, clip)
-        return MaskFiles(path, clip.size, {}, video, clip.first)
+        return MaskFiles(path, clip.size, {}, video, _as_many(path, video.info.count, clip, numbers)[0])
     pictures = list_pictures(path)
     if path.is_file():
-        return MaskFiles(path, clip.size, dict.fromkeys(clip.numbers, path))
-    if not set(clip.numbers) <= set(pictures):
-        _check_count(path, len(pictures), clip)
-        pictures = dict(zip(clip.numbers, pictures.values(), strict=True))
+        return MaskFiles(path, clip.size, dict.fromkeys(numbers, path))
+    if not set(numbers) <= set(pictures):
+        pictures = dict(zip(_as_many(path, len(pictures), clip, numbers), pictures.values(), strict=True))
     return MaskFiles(path, clip.size, pictures)
 
 
@@ -90,10 +95,11 @@ def coverage(picture: Num[np.ndarray, "height width chan"]) -> Matte:
     return np.clip(np.nan_to_num(matte), 0, 1)
 
 
-def _check_count(path: Path, count: int, clip: ClipInfo) -> None:
-    if count != clip.count:
-        raise InputError(
-            f"There are {count} masks and {clip.count} frames",
-            where=path,
-            hint="Give one mask a frame, or a single one.",
-        )
+def _as_many(path: Path, count: int, clip: ClipInfo, numbers: range) -> range:
+    """The frames that so many masks are for."""
+    for frames in (clip.numbers, numbers):
+        if count == len(frames):
+            return frames
+    raise InputError(
+        f"There are {count} masks and {clip.count} frames", where=path, hint="Give one mask a frame, or a single one."
+    )

@@ -46,6 +46,12 @@ def test_a_link_that_leads_outside_is_refused(own_folder: Path, tmp_path: Path) 
     "edit",
     [
         lambda data: data.update(name="../../../frame"),
+        lambda data: data.update(name="../frame"),
+        lambda data: data.update(layers=[]),
+        lambda data: data["settings"].update(colour="red"),
+        lambda data: data["source"].update(fps=0),
+        lambda data: data["source"].update(fps="many"),
+        lambda data: data["source"].update(last=0, first=5),
         lambda data: data.update(layers=["../x", "background"]),
         lambda data: data.update(layers=["sign.uv", "background"]),
         lambda data: data.update(schema_version=2),

@@ -74,3 +74,12 @@ def test_a_transparent_png_marks_by_its_alpha(clip: Path, tmp_path: Path) -> Non
     picture = np.dstack([np.full_like(DISCS[0], 200)] * 3 + [DISCS[0]])
     (tmp_path / "cutout.png").write_bytes(cv2.imencode(".png", picture)[1].tobytes())
     assert np.array_equal(mattes_of(tmp_path / "cutout.png", clip)[0] * 255, DISCS[0])
+
+
+@pytest.mark.parametrize("first", [1, 50])
+def test_masks_for_the_frames_that_are_used_are_enough(first: int, tmp_path: Path) -> None:
+    info = open_clip(sliding(tmp_path / "clip", 6)).info
+    masks = MaskSource(name="disc", path=str(write_masks(tmp_path / "masks", DISCS, first)))
+    used = range(info.first + 2, info.first + 5)
+    found = [front for front, _ in open_mattes([masks], info, used).frames(used)]
+    assert [np.array_equal(matte * 255, mask) for matte, mask in zip(found, DISCS, strict=True)] == [True] * 3

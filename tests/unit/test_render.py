@@ -9,7 +9,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from support import nvd, solve, write_video
+from support import nvd, solve, tree, write_video
 
 from nvd_core.clip import open_clip
 from nvd_core.clip.colour import display_from_linear, luma8, to_linear, to_uint8
@@ -252,3 +252,34 @@ def test_stmaps_are_the_uv_pass_and_the_alpha(own_folder: Path) -> None:
             _, channels = read_exr(own_folder / f"stmap/{name}/demo.{name}.0003.exr")
             assert np.array_equal(np.dstack([channels["R"], channels["G"]]), layer.uv_atlas)
             assert np.array_equal(channels["B"], layer.alpha)
+
+
+def test_plates_and_the_decomposition_itself_are_never_written_over(tmp_path: Path) -> None:
+    for index, plate in enumerate((np.full((64, 96, 3), 80, np.uint8), np.full((64, 96, 3), 90, np.uint8))):
+        write_png(tmp_path / "plates" / f"shot.{index:04d}.png", plate)
+    solve(Job(clip=str(tmp_path / "plates"), settings=Settings(preset="preview")), tmp_path / "out")
+    before = tree(tmp_path)
+    for out in ("plates", "out/frames", "out/atlas/mine"):
+        done = nvd("render", tmp_path / "out", "-o", tmp_path / out)
+        assert (done.returncode, done.stdout) == (3, "")
+        assert "would be written" in done.stderr
+        assert tree(tmp_path) == before
+
+
+def test_the_source_video_is_never_written_over(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "shot.mp4", [np.full((96, 160, 3), 80, np.uint8)] * 2)
+    solve(Job(clip=str(video), settings=Settings(preset="preview")), tmp_path / "out")
+    before = video.read_bytes()
+    assert nvd("render", tmp_path / "out", "-o", video).returncode == 3
+    assert video.read_bytes() == before
+    assert nvd("render", tmp_path / "out", "-o", tmp_path / "edit.avi").returncode == 3
+    assert not (tmp_path / "edit.avi").exists()
+
+
+def test_an_atlas_of_no_numbers_is_refused(own_folder: Path) -> None:
+    decomposition = Decomposition.open(own_folder)
+    atlas = np.dstack([decomposition.original("sign"), np.ones(decomposition.original("sign").shape[:2])])
+    atlas[0, 0, 0] = np.nan
+    write_exr(own_folder / "atlas" / "sign.exr", rgba_channels(atlas.astype(np.float16)))
+    with pytest.raises(InputError, match="not numbers"):
+        decomposition.painted("sign")

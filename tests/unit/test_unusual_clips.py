@@ -13,6 +13,7 @@ from nvd_core.clip.colour import linear_from_display
 from nvd_core.clip.pictures import write_png
 from nvd_core.conventions import Size
 from nvd_core.decomposition import Decomposition
+from nvd_core.errors import InputError
 from nvd_core.exr import write_exr
 from nvd_core.render import render
 from nvd_core.settings import Job, MaskSource, Settings
@@ -51,6 +52,13 @@ def hidden_in_between(at: Path) -> tuple[Path, dict[str, list[np.ndarray]]]:
 
 def seen_once(at: Path) -> tuple[Path, dict[str, list[np.ndarray]]]:
     return sliding(at / "clip", 5), {"thing": [disc((90, 50)) if t == 3 else BLACK for t in range(5)]}
+
+
+def leaving_by_the_edge(at: Path) -> tuple[Path, dict[str, list[np.ndarray]]]:
+    masks = [np.zeros((SIZE.height, SIZE.width), np.uint8) for _ in range(4)]
+    for mask, left in zip(masks, (120, 135, 150, SIZE.width - 1), strict=True):
+        mask[20:70, left:] = 255
+    return sliding(at / "clip", 4), {"thing": masks}
 
 
 def tiny_object(at: Path) -> tuple[Path, dict[str, list[np.ndarray]]]:
@@ -156,3 +164,24 @@ def test_results_have_the_plates_size_whatever_they_were_solved_at(tmp_path: Pat
     decomposition = Decomposition.open(tmp_path / "out")
     assert decomposition.manifest.metrics["size"] == "128x72"
     assert {frame.rebuilt.shape for frame in decomposition.frames()} == {(144, 256, 3)}
+
+
+def test_a_pan_over_many_frames_widths_is_all_in_the_atlas(tmp_path: Path) -> None:
+    wide = texture(Size(5 * SIZE.width, SIZE.height))
+    for index, left in enumerate(range(0, 4 * SIZE.width, SIZE.width // 16)):
+        write_png(tmp_path / "clip" / f"pan.{index:03d}.png", wide[:, left : left + SIZE.width])
+    solve(Job(clip=str(tmp_path / "clip"), settings=Settings(preset="preview")), tmp_path / "out")
+    decomposition = Decomposition.open(tmp_path / "out")
+    assert decomposition.original("background").shape[1] > 4.2 * SIZE.width
+    assert decomposition.manifest.metrics["psnr_atlas_only"] > 30
+    for frame in decomposition.frames():
+        uv_atlas = frame.layers["background"].uv_atlas
+        assert ((uv_atlas > -0.01) & (uv_atlas < 1.01)).all()
+
+
+@pytest.mark.parametrize("size", [Size(16, 16), Size(200, 8)])
+def test_a_clip_with_nothing_to_follow_is_refused(size: Size, tmp_path: Path) -> None:
+    write_png(tmp_path / "clip" / "a.1.png", texture(size))
+    with pytest.raises(InputError, match="too small"):
+        solve(Job(clip=str(tmp_path / "clip")), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
