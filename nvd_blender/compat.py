@@ -35,7 +35,11 @@ def empty_scene_tree(scene: bpy.types.Scene) -> Tree:
     elif not IS_5:
         scene.use_nodes = True  # brings default nodes
     tree = scene_tree(scene)
+    groups = {node.node_tree for node in tree.nodes if node.bl_idname == "CompositorNodeGroup" and node.node_tree}
     tree.nodes.clear()
+    for group in groups:
+        if not group.users:
+            bpy.data.node_groups.remove(group)
     return tree
 
 
@@ -192,6 +196,13 @@ def strip_span(strip: Any) -> tuple[int, int, int]:  # noqa: ANN401
         start, left, right = strip.frame_start, strip.frame_final_start, strip.frame_final_end
         trim = strip.animation_offset_start
     return int(left - start) + trim, int(right - left), int(left)
+
+
+def source_range(strip: Any) -> range:  # noqa: ANN401
+    """The source frames that hard trims leave to a strip, from 0; beyond them it stands still."""
+    if hasattr(strip, "content_trim_start"):
+        return range(strip.content_trim_start, strip.content_trim_start + strip.content_duration)
+    return range(strip.animation_offset_start, strip.animation_offset_start + strip.frame_duration)
 
 
 def set_image_format(settings: bpy.types.ImageFormatSettings, file_format: str) -> None:

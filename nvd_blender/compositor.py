@@ -18,6 +18,12 @@ from .compat import Node, Socket, Tree
 FOLDER_KEY: Final = "nvd_folder"
 """Custom property of a result's scene: the decomposition it shows."""
 
+BUILT_KEY: Final = "nvd_built"
+"""Custom property of a result's scene: counts up, so that the newest is known."""
+
+OURS_KEY: Final = "nvd"
+"""Custom property of the images that were loaded for a result."""
+
 MODE_SWITCH: Final = "Rebuild from layers"
 """Name of the switch between keeping the plate (off) and rebuilding every pixel from the layers (on)."""
 
@@ -39,6 +45,7 @@ def build_scene(folder: Path, manifest: Manifest) -> bpy.types.Scene:
     """
     source = manifest.source
     scene = result_scene(folder) or bpy.data.scenes.new(f"NVD {manifest.name}")
+    scene[BUILT_KEY] = 1 + max((one.get(BUILT_KEY, 0) for one in results()), default=0)
     scene[FOLDER_KEY] = str(folder)
     scene.render.resolution_x, scene.render.resolution_y = source.width, source.height
     scene.render.resolution_percentage = 100
@@ -57,9 +64,14 @@ def build_scene(folder: Path, manifest: Manifest) -> bpy.types.Scene:
     return scene
 
 
+def results() -> list[bpy.types.Scene]:
+    """The scenes of all decompositions, the one that was built last first."""
+    return sorted((one for one in bpy.data.scenes if FOLDER_KEY in one), key=lambda one: -one.get(BUILT_KEY, 0))
+
+
 def result_scene(folder: Path) -> bpy.types.Scene | None:
     """The scene of a decomposition, if it was built."""
-    return next((scene for scene in bpy.data.scenes if scene.get(FOLDER_KEY) == str(folder)), None)
+    return next((scene for scene in results() if scene[FOLDER_KEY] == str(folder)), None)
 
 
 def atlas_nodes(scene: bpy.types.Scene) -> dict[str, Node]:
@@ -122,8 +134,6 @@ def _layer(tree: Tree, folder: Path, manifest: Manifest, name: str, passes: bpy.
 
 def _layer_group(name: str, painted_size: tuple[int, int], original_size: tuple[int, int]) -> Tree:
     """What :func:`nvd_core.compositing.keep_plate` and one term of ``rebuild`` compute."""
-    if (old := bpy.data.node_groups.get(name)) is not None:
-        bpy.data.node_groups.remove(old)
     tree = bpy.data.node_groups.new(name, "CompositorNodeTree")
     ports = {
         "Plate": _COLOUR, "UV": _VECTOR, "Alpha": _NUMBER, "Residual": _COLOUR, "Painted": _COLOUR, "Original": _COLOUR,
@@ -190,11 +200,12 @@ def _sequence_node(tree: Tree, image: bpy.types.Image, source: Source) -> Node:
 
 
 def _load(path: Path, colorspace: str | None) -> bpy.types.Image:
-    """An image datablock of a file; one that is there already is read again, unless it holds unsaved paint."""
-    known = {bpy.path.abspath(image.filepath): image for image in bpy.data.images if image.filepath}
-    image = known.get(str(path))
+    """An image datablock of a file, apart from the user's own; ours is read again, unless it holds unsaved paint."""
+    ours = {bpy.path.abspath(image.filepath): image for image in bpy.data.images if OURS_KEY in image}
+    image = ours.get(str(path))
     if image is None:
         image = bpy.data.images.load(str(path))
+        image[OURS_KEY] = True
     elif not image.is_dirty:
         image.reload()
     if colorspace:

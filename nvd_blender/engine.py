@@ -53,10 +53,17 @@ def start_worker(job_file: Path, folder: Path, log: Path, *, resume: bool) -> su
     What it says to a terminal goes to the log.
     """
     command = [str(worker_python()), "-m", "nvd_core", "worker", str(job_file), str(folder)]
-    group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if sys.platform == "win32" else {"process_group": 0}
-    with log.open("wb") as errors:
-        return subprocess.Popen(
-            command + ["--resume"] * resume,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=worker_environment(),
-            encoding="utf-8", errors="replace", **group,
-        )  # fmt: skip
+    group: dict[str, int] = {"process_group": 0}
+    if sys.platform == "win32":
+        group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+    try:
+        with log.open("wb") as errors:
+            return subprocess.Popen(
+                command + ["--resume"] * resume,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=worker_environment(),
+                encoding="utf-8", errors="replace", **group,
+            )  # fmt: skip
+    except OSError as error:
+        raise SetupError(
+            f"The engine's Python cannot be started: {error.strerror}", where=command[0], hint="Name another one."
+        ) from error

@@ -60,15 +60,17 @@ def from_strip(strip: Any, scene: bpy.types.Scene) -> Footage:  # noqa: ANN401 (
     ):
         if is_set:
             raise InputError(f"The strip {what}", where=strip.name, hint="Undo that, and do it to the result instead.")
+    if strip.type == "IMAGE" and len(strip.elements) == 1:
+        return _picture(Path(bpy.path.abspath(strip.directory)) / strip.elements[0].filename, _rate(scene))
     skipped, count, _ = compat.strip_span(strip)
-    begin, end = max(0, skipped), skipped + count  # handles may reach beyond the footage, which then stands still
+    there = compat.source_range(strip)
+    begin, end = max(there.start, skipped), min(there.stop, skipped + count)
+    if begin >= end:
+        raise InputError("The strip shows none of its footage", where=strip.name, hint="Move its handles.")
     if strip.type == "MOVIE":
-        return Footage(Path(bpy.path.abspath(strip.filepath)), begin + 1, min(end, strip.frame_duration), None)
-    folder = Path(bpy.path.abspath(strip.directory))
+        return Footage(Path(bpy.path.abspath(strip.filepath)), begin + 1, end, None)
     names = [element.filename for element in strip.elements]
-    if len(names) == 1:
-        return _picture(folder / names[0], _rate(scene))
-    return _sequence(folder, names[begin:end], _rate(scene))
+    return _sequence(Path(bpy.path.abspath(strip.directory)), names[begin:end], _rate(scene))
 
 
 def from_movie_clip(clip: bpy.types.MovieClip, scene: bpy.types.Scene) -> Footage:

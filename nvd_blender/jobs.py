@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 
 import bpy
 
-from nvd_core import protocol
+from nvd_core import __version__, protocol
 from nvd_core.errors import NvdError
 
 from . import compat, engine
@@ -111,6 +111,8 @@ class Job:
 
     def _take(self, event: protocol.Event) -> None:
         match event:
+            case protocol.Hello(core=core) if core != __version__:
+                self.warnings.append(f"The engine has version {core}, the extension {__version__}. Install it again.")
             case protocol.Stage(name=name, layer=layer):
                 self.stage = " ".join(filter(None, (name, layer)))
             case protocol.Progress(done=done, eta_s=eta_s):
@@ -126,18 +128,21 @@ class Job:
         code = self._process.wait()
         self.job_file.unlink(missing_ok=True)
         if code == 0:
+            self.state, self.done = "done", 1.0
+            self.log.unlink(missing_ok=True)
             try:
                 self.on_done(self.folder)
-            except NvdError as error:
-                self.state, self.error = "failed", str(error)
-            else:
-                self.state, self.done = "done", 1.0
-                self.log.unlink(missing_ok=True)
+            except (NvdError, RuntimeError, OSError) as error:  # Blender's own refusals are RuntimeErrors
+                self.state, self.error = "failed", f"The result cannot be loaded: {error}"
         elif self._kill_at is not None:
             self.state, self.error = "cancelled", "The job was cancelled. It can be resumed."
         else:
             self.state = "failed"
-            self.error = self.error or f"The worker ended without a word (exit code {code}). Its log is {self.log}."
+            self.error = self.error or f"The worker ended with code {code}: {self._last_words()}. Its log: {self.log}"
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
 
 
 _jobs: dict[Path, Job] = {}
@@ -186,7 +191,8 @@ def stop_all() -> None:
     for job in _jobs.values():
         if job.state == "running":
             job.cancel()
-    while any(job.state == "running" for job in _jobs.values()):
+    end = time.monotonic() + 2 * _GRACE_S
+    while any(job.state == "running" for job in _jobs.values()) and time.monotonic() < end:
         for job in _jobs.values():
             job.wait(_POLL_S)
     _jobs.clear()

@@ -5,7 +5,7 @@ from typing import ClassVar
 import bpy
 
 from . import compat, jobs
-from .compositor import atlas_nodes
+from .compositor import atlas_nodes, results
 from .properties import NVD_PG_settings
 
 
@@ -48,7 +48,7 @@ class NVD_OT_edit_masks(bpy.types.Operator):
         in_clip_editor = context.area is not None and context.area.type == "CLIP_EDITOR"
         masks = (context.scene if in_clip_editor else compat.sequencer_scene(context)).nvd.masks
         if self.remove < 0:
-            masks.add()
+            masks.add().name = f"object{len(masks) + 1}"
         else:
             masks.remove(self.remove)
         return {"FINISHED"}
@@ -87,9 +87,11 @@ def _draw_progress(layout: bpy.types.UILayout) -> None:
 
 
 def _draw_results(layout: bpy.types.UILayout) -> None:
-    for scene in bpy.data.scenes:
+    for scene in results():
+        layout.label(text=scene.name)
         for layer in atlas_nodes(scene):
-            layout.operator("nvd.paint_atlas", text=f"Paint {layer}", icon="BRUSH_DATA").layer = layer
+            button = layout.operator("nvd.paint_atlas", text=f"Paint {layer}", icon="BRUSH_DATA")
+            button.result, button.layer = scene.name, layer
     layout.operator("nvd.add_result", icon="SEQ_STRIP_DUPLICATE")
 
 

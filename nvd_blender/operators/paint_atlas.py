@@ -2,20 +2,21 @@
 
 import bpy
 
-from ..compositor import atlas_nodes
+from ..compositor import atlas_nodes, results
 
 
-def find_atlas(context: bpy.types.Context, layer: str) -> tuple[bpy.types.Scene, bpy.types.Image] | None:
-    """A layer's atlas and the result it belongs to: the one that the context shows, else the newest.
+def find_atlas(context: bpy.types.Context, result: str, layer: str) -> tuple[bpy.types.Scene, bpy.types.Image] | None:
+    """A layer's atlas and the result's scene it belongs to.
 
-    The front layer's if none is named.
+    Args:
+        context: whose scene is looked at first.
+        result: name of the result's scene; if empty, the context's, else the newest.
+        layer: its name; the front layer if empty.
     """
-    for scene in (context.scene, *reversed(bpy.data.scenes)):
+    for scene in (context.scene, *results()):
         nodes = atlas_nodes(scene)
-        if nodes and not layer:
-            return scene, next(iter(nodes.values())).image
-        if layer in nodes:
-            return scene, nodes[layer].image
+        if nodes and scene.name == (result or scene.name) and (not layer or layer in nodes):
+            return scene, (nodes[layer] if layer else next(iter(nodes.values()))).image
     return None
 
 
@@ -36,11 +37,12 @@ class NVD_OT_paint_atlas(bpy.types.Operator):
     bl_idname = "nvd.paint_atlas"
     bl_label = "Paint Atlas"
 
+    result: bpy.props.StringProperty(name="Result", description="Name of the result's scene; the newest if empty")
     layer: bpy.props.StringProperty(name="Layer", description="Whose atlas; the front layer's if empty")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Set the canvas."""
-        found = find_atlas(context, self.layer)
+        found = find_atlas(context, self.result, self.layer)
         if found is None:
             self.report({"ERROR"}, f"There is no layer {self.layer!r}." if self.layer else "Decompose a clip first.")
             return {"CANCELLED"}

@@ -9,7 +9,7 @@ from nvd_core.errors import InputError, NvdError
 from nvd_core.folder import read_manifest
 
 from .. import compat, footage
-from ..compositor import FOLDER_KEY
+from ..compositor import FOLDER_KEY, results
 
 
 def result_of(found: footage.Footage) -> bpy.types.Scene:
@@ -18,18 +18,20 @@ def result_of(found: footage.Footage) -> bpy.types.Scene:
     Raises:
         InputError: there is none.
     """
-    for scene in reversed(bpy.data.scenes):
-        if FOLDER_KEY in scene:
+    for scene in results():
+        try:
             source = read_manifest(Path(scene[FOLDER_KEY])).source
-            if Path(source.path) == found.clip and (source.first, source.last) == (found.first, found.last):
-                return scene
+        except InputError:
+            continue  # its folder is gone
+        if Path(source.path) == found.clip and (source.first, source.last) == (found.first, found.last):
+            return scene
     raise InputError("This strip has no result", where=found.clip, hint="Decompose it first.")
 
 
 def add_above(editor: bpy.types.SequenceEditor, strip: Any, scene: bpy.types.Scene) -> Any:  # noqa: ANN401
     """Put a scene strip over a strip: same place in time and picture, in the first free channel above it."""
     skipped, _, left = compat.strip_span(strip)
-    start, count = left + max(0, -skipped), scene.frame_end - scene.frame_start + 1
+    start, count = left + max(0, compat.source_range(strip).start - skipped), scene.frame_end - scene.frame_start + 1
     others = compat.strips(editor)
     spans = [(other.channel, *compat.strip_span(other)[1:]) for other in others]
     channel = strip.channel + 1

@@ -67,7 +67,10 @@ scene.sequence_editor.active_strip = strip
 if compat.IS_5:
     bpy.context.workspace.sequencer_scene = scene
 seen["no_engine"] = fails(bpy.ops.nvd.decompose_clip)
+bpy.context.preferences.addons[package].preferences.python = "/bin/false"
+seen["wrong_engine"] = fails(bpy.ops.nvd.decompose_clip)
 bpy.context.preferences.addons[package].preferences.python = str(engine_python)
+own_image = bpy.data.images.load(str(plates[2]))
 strip.use_reverse_frames = True
 seen["reversed"] = fails(bpy.ops.nvd.decompose_clip)
 strip.use_reverse_frames = False
@@ -140,6 +143,18 @@ render(compositor.result_scene(out / "result"), "painted_again")
 strip.frame_final_start, strip.frame_final_end = 15, 40
 found = footage.from_strip(strip, scene)
 seen["extended"] = [found.first, found.last]
+strip.animation_offset_start, strip.animation_offset_end = 2, 1
+strip.frame_final_start, strip.frame_final_end = 15, 40
+found = footage.from_strip(strip, scene)
+seen["trimmed"] = [found.first, found.last]
+strip.animation_offset_start, strip.animation_offset_end = 0, 0
+
+seen["own_image"] = [own_image.source, own_image.alpha_mode]
+scene.nvd.folder = str(out / "another")  # of the same clip, so of the same name
+strip.frame_final_start, strip.frame_final_end = 23, 21 + len(plates)
+assert bpy.ops.nvd.decompose_clip() == {"FINISHED"}
+seen["newest"] = compositor.results()[0][compositor.FOLDER_KEY]
+render(compositor.result_scene(out / "result"), "painted_beside_another")
 
 # -- movie strip -------------------------------------------------------------------------------------
 for one in list(strips):

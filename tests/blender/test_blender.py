@@ -110,6 +110,7 @@ def test_enabling_brings_nothing_heavy_into_blender(session: Session):
     [
         ("no_strip", "No movie or image strip is active"),
         ("no_engine", "No engine is set"),
+        ("wrong_engine", "ended with code 1"),
         ("reversed", "plays backwards"),
         ("no_result", "Decompose it first"),
         ("nothing_to_paint", "Decompose a clip first"),
@@ -160,6 +161,19 @@ def test_a_second_run_replaces_and_keeps_the_paint(session: Session):
     assert session.seen["second_run"] == [0, 1]
     assert difference(session.pictures("painted_again"), session.pictures("unedited")) > 20
     assert difference(session.pictures("painted_again"), session.pictures("painted")) <= 1  # saved as half floats
+
+
+def test_two_results_of_one_clip_stand_side_by_side(session: Session):
+    assert session.seen["newest"] == str(session.out / "another")
+    assert difference(session.pictures("painted_beside_another"), session.pictures("painted")) <= 1
+
+
+def test_the_users_own_images_are_not_touched(session: Session):
+    assert session.seen["own_image"] == ["FILE", "STRAIGHT"]
+
+
+def test_a_hard_trim_takes_frames_away(session: Session):
+    assert session.seen["trimmed"] == [FIRST + 2, FIRST + FRAMES - 2]
 
 
 def test_a_strip_longer_than_its_footage_gives_all_of_it(session: Session):
