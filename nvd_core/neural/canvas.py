@@ -75,13 +75,13 @@ class Canvas:
         texels = np.stack([x, y], axis=-1).reshape(-1, 2)
         return (np.array(self.origin_uv) + texels / self.density).astype(np.float32)
 
-    def covered(self, seen_uv: Points, texels_per_px: float) -> Bool[np.ndarray, "height width"]:
-        """Texels that the clip shows: those near a point that it shows."""
+    def covered(self, seen_uv: Points, texels_apart: float) -> Bool[np.ndarray, "height width"]:
+        """Texels that the clip shows: those between points that it shows, which are about so far apart."""
         texels = np.rint(self.texels(seen_uv)).astype(int)
         inside = ((texels >= 0) & (texels < self.size)).all(axis=1)
         hit = np.zeros((self.size.height, self.size.width), np.uint8)
         hit[texels[inside, 1], texels[inside, 0]] = 1
-        reach = 2 * int(np.ceil(texels_per_px)) + 1
+        reach = 2 * int(np.ceil(texels_apart)) + 1
         return cv2.morphologyEx(hit, cv2.MORPH_CLOSE, np.ones((reach, reach), np.uint8)) > 0
 
 

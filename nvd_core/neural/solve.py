@@ -39,6 +39,9 @@ _SHOW_EVERY_S: Final = 5.0
 _LOOK_EVERY: Final = 50
 """Steps from one estimate of PSNR to the next."""
 
+_SEEN_AT: Final = 192
+"""Pixels along a frame's longer side at which what a layer shows is looked up: mappings are smooth."""
+
 _LONG_ON_A_CPU: Final = 2e7
 """Pixels seen in training, steps x batch, above which a processor takes hours."""
 
@@ -165,7 +168,8 @@ def _lay_out(shot: Shot, training: Training, density: float) -> Generator[Event,
     """Every layer's canvas and atlas."""
     plate_per_working = shot.clip.info.size.width / shot.size.width
     scales = training.recipe.scales(len(shot.layers))
-    seen_uv = _seen_uv(training, len(shot.layers))
+    every = max(1, training.footage.side_px // _SEEN_AT)
+    seen_uv = _seen_uv(training, len(shot.layers), every)
     solved = []
     for index, name in enumerate(shot.layers):
         yield Stage(name="atlas", layer=name)
@@ -173,7 +177,7 @@ def _lay_out(shot: Shot, training: Training, density: float) -> Generator[Event,
         seen = seen_uv[index]
         everywhere = np.float32(scales[index]) * np.array([[-1, -1], [1, 1]], np.float32)
         canvas = Canvas.around(seen if len(seen) else everywhere, px_per_uv, density * plate_per_working)
-        covered = canvas.covered(seen, canvas.density / px_per_uv)
+        covered = canvas.covered(seen, every * canvas.density / px_per_uv)
         atlas = sample_atlas(training.networks, index, canvas, covered)
         solved.append(SolvedLayer(name, canvas, atlas.astype(np.float16).astype(np.float32)))
         done = (index + 1) / len(shot.layers)
@@ -181,11 +185,11 @@ def _lay_out(shot: Shot, training: Training, density: float) -> Generator[Event,
     return tuple(solved)
 
 
-def _seen_uv(training: Training, layers: int) -> list[Float32[np.ndarray, "point 2"]]:
-    """For each layer, uv of all pixels that are mostly its own."""
+def _seen_uv(training: Training, layers: int, every: int) -> list[Float32[np.ndarray, "point 2"]]:
+    """For each layer, uv of pixels that are mostly its own, every so many each way."""
     parts: list[list[np.ndarray]] = [[] for _ in range(layers)]
     with torch.no_grad():
-        for points in training.all_pixels():
+        for points in training.all_pixels(every):
             uv, alpha = training.networks.uv(points).cpu().numpy(), training.networks.alpha(points).cpu().numpy()
             for layer, part in enumerate(parts):
                 part.append(uv[layer][alpha[layer] > 0.5])

@@ -94,10 +94,10 @@ class Training:
             error = float((rebuilt - self.footage.colours(pixels)).square().mean())
         return min(99.0, -10 * math.log10(max(error, 1e-12)))
 
-    def all_pixels(self) -> Iterator[Float[Tensor, "point 3"]]:
-        """Every pixel of every frame, in chunks of at most :data:`CHUNK` points."""
+    def all_pixels(self, every: int = 1) -> Iterator[Float[Tensor, "point 3"]]:
+        """Pixels of all frames, or every so many of them each way, in chunks of at most :data:`CHUNK` points."""
         count, height, width = self.footage.frames.shape[:3]
-        y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+        y, x = torch.meshgrid(torch.arange(0, height, every), torch.arange(0, width, every), indexing="ij")
         for t in range(count):
             pixels = torch.stack([x, y, torch.full_like(x, t)], -1).flatten(0, 1)
             yield from self.footage.unit(pixels.to(self.footage.frames.device)).split(CHUNK)
