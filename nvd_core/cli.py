@@ -29,7 +29,7 @@ from nvd_core import protocol
 from nvd_core.clip import open_clip
 from nvd_core.decomposition import Decomposition
 from nvd_core.demo import run_demo
-from nvd_core.errors import CancelledError, InputError, MemoryLimitError, NvdError, UsageError, from_system
+from nvd_core.errors import CancelledError, NvdError, UsageError, as_told
 from nvd_core.export.report import words
 from nvd_core.export.stmap import write_stmaps
 from nvd_core.jobs import check_settings, parse_mask, read_job
@@ -116,10 +116,7 @@ class Render:
             atlases[layer] = Path(path)
         manifest = decomposition.manifest
         frames = render(decomposition, atlases, self.mode)
-        with (
-            _cancellable(),
-            frame_writer(decomposition, self.out, self.format) as write,
-        ):
+        with _cancellable(), frame_writer(decomposition, self.out, self.format) as write:
             paths = [write(frame) for frame in _shown(frames, len(manifest.source.numbers), "render")]
         talk.print(f"{len(paths)} frames in {self.out}", soft_wrap=True)
         return _json({"files": sorted({str(path.absolute()) for path in paths})}) if self.json else ""
@@ -215,16 +212,10 @@ def run(arguments: Sequence[str]) -> int:
             command = _parsed(Decompose, arguments[1:], "nvd decompose", default=default)
         with redirect_stdout(sys.stderr):  # what libraries print is talk
             data: str = command.run()
-    except NvdError as error:
-        talk.print(f"nvd: {error}", style="red", markup=False, soft_wrap=True)
-        return error.exit_code
-    except OSError as error:
-        talk.print(f"nvd: {from_system(error)}", style="red", markup=False, soft_wrap=True)
-        return InputError.exit_code
-    except MemoryError:
-        lack = MemoryLimitError("There is not enough memory", hint="Use a smaller --height or fewer frames.")
-        talk.print(f"nvd: {lack}", style="red", soft_wrap=True)
-        return lack.exit_code
+    except (NvdError, OSError, MemoryError) as error:
+        told = as_told(error)
+        talk.print(f"nvd: {told}", style="red", markup=False, soft_wrap=True)
+        return told.exit_code
     sys.stdout.write(data)
     return 0
 

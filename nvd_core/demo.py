@@ -16,6 +16,7 @@ from nvd_core.clip.pictures import read_rgb, write_png
 from nvd_core.decomposition import AtlasColour, Decomposition
 from nvd_core.demo_clip import write_clip
 from nvd_core.errors import InputError, SetupError
+from nvd_core.export.atlases import is_painted
 from nvd_core.export.sheet import lettered
 from nvd_core.exr import rgba_channels, write_exr
 from nvd_core.folder import inside, report_path
@@ -70,13 +71,16 @@ def run_demo(out: Path) -> Generator[Event, None, list[Path]]:
 def paint(decomposition: Decomposition) -> None:
     """Paint a word and a disc on every atlas, in its own file, as an artist would."""
     for name, word in zip(decomposition.manifest.layers, _WORDS, strict=True):
+        manifest, folder = decomposition.manifest, decomposition.folder
+        path = inside(folder, manifest.atlas_files[name])
+        if is_painted(path, inside(folder, manifest.original_files[name])):
+            continue  # by an earlier demo, or by whoever tried it: that stays
         original = decomposition.original(name)
         covered = decomposition.covered(name)
         rows, columns = np.nonzero(covered > 0.5)
         (left, right), (top, bottom) = (np.percentile(axis, (10, 90)).astype(int).tolist() for axis in (columns, rows))
         middle, radius = ((left + right) // 2, (top + bottom) // 2), min(right - left, bottom - top) * 9 // 20
         painted = lettered(_disc(original, middle, radius), word, left, right, middle[1])
-        path = inside(decomposition.folder, decomposition.manifest.atlas_files[name])
         write_exr(path, rgba_channels(np.dstack([painted, covered]).astype(np.float16)))
 
 

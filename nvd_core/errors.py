@@ -74,9 +74,11 @@ class CancelledError(NvdError):
     exit_code = CANCELLED
 
 
-def from_system(error: OSError) -> InputError:
-    """The sentence for a file or folder that the system refuses."""
+def as_told(error: NvdError | OSError | MemoryError) -> NvdError:
+    """What a user is told of an error: itself, or the sentence for what the system refuses."""
+    if isinstance(error, NvdError):
+        return error
+    if isinstance(error, MemoryError):
+        return MemoryLimitError("There is not enough memory", hint="Use a smaller --height or fewer frames.")
     reason = (error.strerror or str(error) or type(error).__name__).lower()
-    return InputError(
-        f"The system refuses: {reason}", where=error.filename or "", hint="Check the path and its rights."
-    )
+    return InputError(f"The system refuses: {reason}", where=error.filename or "", hint="Check path and rights.")

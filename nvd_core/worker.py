@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from nvd_core import __version__
-from nvd_core.errors import CANCELLED, CancelledError, MemoryLimitError, NvdError, from_system
+from nvd_core.errors import CANCELLED, CancelledError, NvdError, as_told
 from nvd_core.protocol import Event, Failed, Hello, encode, is_cancel
 
 _GRACE_S: Final = 8.0
@@ -44,19 +44,12 @@ def run_worker(job_file: Path, folder: Path, *, resume: bool) -> int:
 
         events = decompose(read_job(job_file), folder, resume=resume)
         _forward(events, stop, send)
-    except NvdError as error:
-        send(Failed(code=error.code, message=error.message, hint=error.hint, where=error.where))
-        return error.exit_code
     except BrokenPipeError:
         return CANCELLED
-    except OSError as error:
-        refused = from_system(error)
-        send(Failed(code=refused.code, message=refused.message, hint=refused.hint, where=refused.where))
-        return refused.exit_code
-    except MemoryError:
-        lack = MemoryLimitError("There is not enough memory", hint="Use a smaller --height or fewer frames.")
-        send(Failed(code=lack.code, message=lack.message, hint=lack.hint))
-        return lack.exit_code
+    except (NvdError, OSError, MemoryError) as error:
+        told = as_told(error)
+        send(Failed(code=told.code, message=told.message, hint=told.hint, where=told.where))
+        return told.exit_code
     except ImportError as error:
         send(Failed(code="setup", message=f"A package is missing: {error}", hint="Run nvd doctor."))
         return 4

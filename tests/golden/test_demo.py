@@ -10,6 +10,8 @@ import numpy as np
 from support import nvd
 
 from nvd_core.clip.pictures import read_rgb
+from nvd_core.decomposition import Decomposition
+from nvd_core.demo import paint
 
 
 def test_the_demo_ends_with_pictures_of_a_painted_shot(tmp_path: Path):
@@ -24,3 +26,12 @@ def test_the_demo_ends_with_pictures_of_a_painted_shot(tmp_path: Path):
     changed = np.abs(after - before).max(axis=-1) > 20
     for frame in np.split(changed, 3, axis=1):
         assert 0.1 < frame.mean() < 0.6
+
+
+def test_the_demo_paints_over_nobodys_paint(own_folder: Path):
+    decomposition = Decomposition.open(own_folder)
+    mine, theirs = own_folder / "atlas" / "sign.exr", own_folder / "atlas" / "background.exr"
+    mine.write_bytes(theirs.read_bytes())
+    before = mine.read_bytes(), theirs.read_bytes()
+    paint(decomposition)
+    assert (mine.read_bytes(), theirs.read_bytes() == before[1]) == (before[0], False)
