@@ -57,11 +57,15 @@ def blender(version: str) -> Path | None:
 
 
 def python_of(version: str) -> Path | None:
-    """A Python of this version: on the path, or installed beside the one that runs this."""
-    if found := shutil.which(f"python{version}"):
-        return Path(found)
-    beside = Path(sys.base_prefix).parent.glob(f"{version}*/bin/python{version}")
-    return next(iter(sorted(beside)), None)
+    """A Python of this version that runs: on the path, or installed beside the one that runs this.
+
+    A name on the path may be a version manager's shim, which starts nothing until it is told a version.
+    """
+    beside = sorted(Path(sys.base_prefix).parent.glob(f"{version}*/bin/python{version}"))
+    for candidate in filter(None, (shutil.which(f"python{version}"), *beside)):
+        if subprocess.run([candidate, "-c", ""], check=False, capture_output=True).returncode == 0:
+            return Path(candidate)
+    return None
 
 
 if __name__ == "__main__":
