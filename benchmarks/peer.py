@@ -98,7 +98,7 @@ def main(
     ] = None,
     batch: Annotated[
         int, arg(help="Pixels in a step of the recipe. On a CPU fewer get further in the same time.")
-    ] = Settings().batch,
+    ] = 10_000,
     seed: Annotated[int, arg(help="Of the recipe's networks and batches.")] = 0,
     json: Annotated[bool, arg(help="Write the result as JSON.")] = False,
 ) -> None:

@@ -10,9 +10,12 @@ from annotated_types import DocInfo, Interval
 from nvd_core.settings import Settings
 
 _BY_THE_STRIP: Final = (
-    "frames", "fps", "solver", "steps", "batch", "seed", "budget_s", "target_psnr", "device",
+    "frames", "fps", "solver", "start", "steps", "batch", "seed", "budget_s", "target_psnr", "device",
 )  # fmt: skip
 """What the strip or clip says, and what only the neural solver asks, which is not offered here."""
+
+_NOT_OFFERED: Final = "paper"
+"""The neural solver's preset."""
 
 
 def _property(name: str, annotation: Any, default: Any) -> Any:  # noqa: ANN401
@@ -23,7 +26,7 @@ def _property(name: str, annotation: Any, default: Any) -> Any:  # noqa: ANN401
         "description": next(one.documentation for one in notes if isinstance(one, DocInfo)),
     }
     if get_origin(kind) is Literal:
-        items = [(value, value.capitalize(), "") for value in get_args(kind)]
+        items = [(value, value.capitalize(), "") for value in get_args(kind) if value != _NOT_OFFERED]
         return bpy.props.EnumProperty(items=items, default=default, **texts)
     if get_origin(kind) in (Union, UnionType):  # a number, or 0 for "as the preset says"
         bounds = next(one for one in get_args(get_args(kind)[0]) if isinstance(one, Interval))

@@ -96,6 +96,8 @@ def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Even
     """
     if not job.clip:
         raise UsageError("The job names no clip", hint="Write it as clip = 'PATH'.")
+    if job.settings.preset == "paper" and job.settings.solver != "neural":
+        raise UsageError("The preset paper is the neural solver's", hint="Add --solver neural, or choose another.")
     ledger, solve = Ledger(), _SOLVERS[job.settings.solver]()
     _check_folder(folder)
     clip = open_clip(Path(job.clip), job.settings.fps)

@@ -12,7 +12,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from annotated_types import Interval, MinLen, doc
 
 Solver = Literal["lattice", "neural"]
-Preset = Literal["preview", "standard", "final"]
+Preset = Literal["preview", "standard", "final", "paper"]
+Start = Literal["lattice", "none"]
 Residual = Literal["editing", "fidelity"]
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -29,11 +30,14 @@ class Settings:
 
     solver: Annotated[
         Solver,
-        doc("lattice: explicit, any CPU, about a minute; neural: published networks (Hashing-NVD), made for a GPU."),
+        doc("lattice: explicit, any CPU, about a minute; neural: trained with gradients, needs torch."),
     ] = "lattice"
     preset: Annotated[
         Preset,
-        doc("preview: first quick result at half size; standard: everything; final: solved at the plate's own size."),
+        doc(
+            "preview: first quick result at half size; standard: everything; final: solved at the plate's own size; "
+            "paper: Hashing-NVD as published, for --solver neural and a GPU."
+        ),
     ] = "standard"
     residual: Annotated[
         Residual,
@@ -48,14 +52,21 @@ class Settings:
         Annotated[float, Interval(gt=0, le=1000)] | None,
         doc("Frames a second of a picture sequence. Default: 24."),
     ] = None
+    start: Annotated[
+        Start,
+        doc("Neural: lattice: the lattice's result, refined; none: networks, from nothing, as with the preset paper."),
+    ] = "lattice"
     steps: Annotated[
-        int, Interval(ge=1, le=10_000_000), doc("Neural: training steps at most; 50,000 as published.")
-    ] = 50_000
+        Annotated[int, Interval(ge=1, le=10_000_000)] | None,
+        doc("Neural: training steps at most. Default: from the lattice, 24 a frame; from nothing, 50,000."),
+    ] = None
     batch: Annotated[
-        int,
-        Interval(ge=16, le=1_000_000),
-        doc("Neural: pixels in a step; 10,000 as published, about 1,000 gets further in the same time on a CPU."),
-    ] = 10_000
+        Annotated[int, Interval(ge=16, le=1_000_000)] | None,
+        doc(
+            "Neural, from nothing: pixels in a step. Default: 10,000 on a GPU and with the preset paper; 1,000 on a "
+            "CPU, which gets further that way in the same time."
+        ),
+    ] = None
     seed: Annotated[int, Interval(ge=0, le=2**31 - 1), doc("Neural: of the networks' first values and batches.")] = 0
     budget_s: Annotated[
         Annotated[float, Interval(gt=0, le=1e7)] | None,
@@ -128,7 +139,14 @@ QUALITY: Final[dict[Preset, Quality]] = {
     "preview": Quality(lines=216, refines=False, offsets=(1, 3, 9, 27), density=1.0, atlas_rounds=1),
     "standard": Quality(lines=480, refines=True, offsets=_OFFSETS, density=2.0, atlas_rounds=2),
     "final": Quality(lines=1080, refines=True, offsets=_OFFSETS, density=2.0, atlas_rounds=2),
+    "paper": Quality(lines=480, refines=False, offsets=(), density=2.0, atlas_rounds=0),
 }
+"""What ``paper`` says of the lattice is never asked."""
+
+
+def starts_from(settings: Settings) -> Start:
+    """What the neural solver starts from."""
+    return "none" if settings.preset == "paper" else settings.start
 
 
 def working_lines(settings: Settings) -> int:

@@ -17,12 +17,16 @@ from nvd_core.errors import NumericsError
 from nvd_core.neural.encodings import Backend
 from nvd_core.neural.fields import Networks
 from nvd_core.neural.footage import Footage
+from nvd_core.neural.loop import Limits
 from nvd_core.neural.losses import weighted_losses
 from nvd_core.neural.losses.context import LossContext
 from nvd_core.neural.recipe import Recipe
 
 CHUNK: Final = 16_384
 """Points that are evaluated at a time where no gradient is needed."""
+
+_FIT_SHARE: Final = 0.1
+"""Of a budget, the most that fitting the mappings may take."""
 
 _PROBE: Final = 4_096
 """Pixels that PSNR is estimated from while training goes on."""
@@ -59,6 +63,20 @@ class Training:
     def fit_total(self) -> int:
         """Steps that fit the mappings, as published."""
         return self.recipe.fit_steps * len(self.footage.frames)
+
+    def advance(self, limits: Limits) -> str:
+        """One step: while the mappings are not laid out, or a tenth of the budget spent on that, of fitting them."""
+        lays_out = self.steps == 0 and self.fitted < self.fit_total
+        if lays_out and self.cpu_seconds < _FIT_SHARE * limits.budget_s:
+            self.fit()
+            return "fit"
+        self.step()
+        return "train"
+
+    def share(self, limits: Limits) -> float:
+        """How far training is, 0 to 1; fitting counts, too."""
+        steps = (self.fitted + self.steps) * limits.steps / (self.fit_total + limits.steps)
+        return limits.share(int(steps), self.cpu_seconds)
 
     def fit(self) -> None:
         """One step that fits every mapping to ``scale * (x, y)``: a flat layout with no motion."""

@@ -34,14 +34,14 @@ sys.meta_path.insert(0, Without)
 
 
 def neural_job(demo: DemoClip, steps: int) -> Job:
-    return job_of(demo, solver="neural", steps=steps, batch=256, height=128, frames="1-4", device="cpu")
+    return job_of(demo, solver="neural", start="none", steps=steps, batch=256, height=128, frames="1-4", device="cpu")
 
 
 def test_it_learns_from_the_command_line(demo: DemoClip, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason=TORCH)
     found = {}
     for steps in (5, 90):
-        flags = ["--preset=preview", "--height=128", "--frames=1-2", "--solver=neural", "--batch=256"]
+        flags = ["--preset=preview", "--height=128", "--frames=1-2", "--solver=neural", "--start=none", "--batch=256"]
         masks = [f"--mask={name}={path}" for name, path in demo.masks.items()]
         run = command(
             "decompose", demo.frames, *masks, *flags, f"--steps={steps}", "-o", tmp_path / str(steps), "--json"
@@ -72,11 +72,11 @@ def test_a_cancelled_job_resumes_to_the_same_bytes(
     demo: DemoClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch", reason=TORCH)
-    from nvd_core.neural import solve as neural
+    from nvd_core.neural import loop, scratch
 
     for timer in ("_SAVE_EVERY_S", "_TELL_EVERY_S", "_SHOW_EVERY_S"):
-        monkeypatch.setattr(neural, timer, 0.0)
-    monkeypatch.setattr(neural, "Recipe", neural_recipe)
+        monkeypatch.setattr(loop, timer, 0.0)
+    monkeypatch.setattr(scratch, "Recipe", neural_recipe)
     job = neural_job(demo, steps=6)
     solve(job, tmp_path / "undisturbed")
     events, shown = decompose(job, tmp_path / "out"), set()
@@ -102,9 +102,9 @@ def neural_recipe():
 
 def test_a_clip_without_masks_is_one_layer(demo: DemoClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch", reason=TORCH)
-    from nvd_core.neural import solve as neural
+    from nvd_core.neural import scratch
 
-    monkeypatch.setattr(neural, "Recipe", neural_recipe)
+    monkeypatch.setattr(scratch, "Recipe", neural_recipe)
     job = neural_job(demo, steps=3)
     solve(Job(clip=job.clip, settings=job.settings), tmp_path / "out")
     decomposition = Decomposition.open(tmp_path / "out")
@@ -114,9 +114,9 @@ def test_a_clip_without_masks_is_one_layer(demo: DemoClip, tmp_path: Path, monke
 
 def test_objects_are_layers_front_to_back(demo: DemoClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch", reason=TORCH)
-    from nvd_core.neural import solve as neural
+    from nvd_core.neural import scratch
 
-    monkeypatch.setattr(neural, "Recipe", neural_recipe)
+    monkeypatch.setattr(scratch, "Recipe", neural_recipe)
     job = neural_job(demo, steps=3)
     poster = write_masks(tmp_path / "poster", [disc((160, 50), 20, Size(200, 112))] * 8)
     masks = (*job.masks, MaskSource(name="poster", path=str(poster)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,14 @@ from nvd_core.clip import open_clip, parse_range  # noqa: E402
 from nvd_core.demo_clip import DemoClip  # noqa: E402
 from nvd_core.errors import NumericsError, SetupError  # noqa: E402
 from nvd_core.masks import open_mattes  # noqa: E402
-from nvd_core.neural import solve, train  # noqa: E402
+from nvd_core.neural import loop, train  # noqa: E402
+from nvd_core.neural.devices import choose_device  # noqa: E402
 from nvd_core.neural.encodings.spec import GridSpec  # noqa: E402
 from nvd_core.neural.footage import Footage, prepare_footage  # noqa: E402
 from nvd_core.neural.recipe import Recipe  # noqa: E402
 from nvd_core.neural.solution import linear_residual  # noqa: E402
 from nvd_core.neural.train import Training  # noqa: E402
-from nvd_core.protocol import Metric, Stage  # noqa: E402
+from nvd_core.protocol import Event, Metric, Stage  # noqa: E402
 from nvd_core.settings import MaskSource, Settings  # noqa: E402
 from nvd_core.shot import Shot, prepare  # noqa: E402
 from nvd_core.steps import finished  # noqa: E402
@@ -50,8 +52,13 @@ def kept(folder: Path) -> Checkpoints:
 
 def trained(footage: Footage, folder: Path, settings: Settings) -> Training:
     training = training_of(footage)
-    finished(solve.train(training, settings, kept(folder), "training"), lambda _: None)
+    finished(training_steps(training, settings, folder), lambda _: None)
     return training
+
+
+def training_steps(training: Training, settings: Settings, folder: Path) -> Generator[Event, None, None]:
+    limits = loop.Limits.of(settings, 50_000)
+    return loop.train(training, limits, kept(folder), name="training", show=lambda: iter(()))
 
 
 def differing(a: Arrays, b: Arrays) -> list[str]:
@@ -65,10 +72,10 @@ def test_an_interrupted_training_ends_in_the_same_bits(
 ) -> None:
     settings = Settings(steps=20)
     undisturbed = trained(footage, tmp_path / "a", settings)
-    monkeypatch.setattr(solve, "_SAVE_EVERY_S", 0.0)
-    monkeypatch.setattr(solve, "_TELL_EVERY_S", 0.0)
+    monkeypatch.setattr(loop, "_SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(loop, "_TELL_EVERY_S", 0.0)
     begun = training_of(footage)
-    for _ in solve.train(begun, settings, kept(tmp_path / "b"), "training"):
+    for _ in training_steps(begun, settings, tmp_path / "b"):
         if begun.fitted + begun.steps >= interrupted_after:
             break
     resumed = trained(footage, tmp_path / "b", settings)
@@ -100,15 +107,15 @@ def test_the_seed_alone_decides(footage: Footage, tmp_path: Path) -> None:
 def test_training_ends_at_its_budget_and_keeps_most_of_it_for_the_losses(footage: Footage, tmp_path: Path) -> None:
     patient = Recipe(grid=SMALL.grid, mapping_width=16, width=16, fit_steps=100_000)
     training = Training(footage, recipe=patient, batch=64, seed=0, backend="torch")
-    finished(solve.train(training, Settings(budget_s=1.0), kept(tmp_path), "training"), lambda _: None)
+    finished(training_steps(training, Settings(budget_s=1.0), tmp_path), lambda _: None)
     assert 1.0 <= training.cpu_seconds < 2.0
     assert training.steps > 3
 
 
 def test_training_ends_at_its_target(footage: Footage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(solve, "_LOOK_EVERY", 5)
+    monkeypatch.setattr(loop, "_LOOK_EVERY", 5)
     training, events = training_of(footage), []
-    finished(solve.train(training, Settings(target_psnr=5.0), kept(tmp_path), "training"), events.append)
+    finished(training_steps(training, Settings(target_psnr=5.0), tmp_path), events.append)
     psnrs = [event.value for event in events if isinstance(event, Metric)]
     assert training.steps == 5 * len(psnrs)
     assert all(psnr < 5 for psnr in psnrs[:-1])
@@ -174,5 +181,5 @@ def test_a_residual_does_in_linear_light_what_it_does_to_the_display() -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_a_gpu_that_is_not_there_is_an_error_and_never_a_silent_change() -> None:
     with pytest.raises(SetupError):
-        solve.choose_device("cuda")
-    assert solve.choose_device("auto") == torch.device("cpu")
+        choose_device("cuda")
+    assert choose_device("auto") == torch.device("cpu")
