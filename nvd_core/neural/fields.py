@@ -78,10 +78,14 @@ class Networks(nn.Module):
         recipe: their sizes.
         backend: who computes the hash grids.
         generator: what the first values are drawn from.
+        half: whether what lies behind the hash grids is computed in half precision.
     """
 
-    def __init__(self, layers: int, recipe: Recipe, backend: Backend, generator: torch.Generator) -> None:
+    def __init__(
+        self, layers: int, recipe: Recipe, backend: Backend, generator: torch.Generator, *, half: bool = False
+    ) -> None:
         super().__init__()
+        self._half = half
 
         def mlp(inputs: int, width: int, outputs: int) -> nn.Sequential:
             sizes = (inputs, width, width, width, outputs)
@@ -106,13 +110,13 @@ class Networks(nn.Module):
         ones = points.new_ones(1, len(points))
         if self.opacity is None:
             return ones
-        own = ((torch.tanh(self.opacity(points)).T + 1) / 2).clamp(_ALPHA_MARGIN, 1 - _ALPHA_MARGIN)
+        own = ((torch.tanh(self._decoded(self.opacity, points)).T + 1) / 2).clamp(_ALPHA_MARGIN, 1 - _ALPHA_MARGIN)
         left = torch.cat([ones, torch.cumprod(1 - own, 0)])
         return torch.cat([own * left[:-1], left[-1:]])
 
     def texture(self, layer: int, uv: Float[Tensor, "batch 2"]) -> Float[Tensor, "batch 3"]:
         """Colour of a layer's surface, display-encoded."""
-        return (torch.tanh(self.textures[layer](uv)) + 1) / 2
+        return (torch.tanh(self._decoded(self.textures[layer], uv)) + 1) / 2
 
     def residual(
         self, uv: Float[Tensor, "layer batch 2"], t_unit: Float[Tensor, " batch"]
@@ -123,15 +127,25 @@ class Networks(nn.Module):
         the bootstrapping its quality and makes it unstable (section 3.3 of the paper).
         """
         surfaces = [torch.cat([one.detach(), t_unit[:, None]], 1) for one in uv]
-        return torch.stack(
-            [functional.softplus(net(surface)) for net, surface in zip(self.residuals, surfaces, strict=True)]
-        )
+        nets = zip(self.residuals, surfaces, strict=True)
+        return torch.stack([functional.softplus(self._decoded(net, surface)) for net, surface in nets])
 
     def sample(self, points: Float[Tensor, "batch 3"]) -> Sample:
         """Everything at once."""
         uv = self.uv(points)
         colour = torch.stack([self.texture(layer, one) for layer, one in enumerate(uv)])
         return Sample(uv, self.alpha(points), colour, self.residual(uv, points[:, 2]))
+
+    def _decoded(self, net: nn.Module, points: Float[Tensor, "batch axis"]) -> Float[Tensor, "batch chan"]:
+        """What a network says behind its hash grid.
+
+        Half precision, where it is asked for, begins behind the grid and ends here. The mappings have none of it:
+        its eight bits would move uv in steps of a pixel and more.
+        """
+        grid, mlp = net.children()
+        features = grid(points)
+        with torch.autocast(features.device.type, torch.bfloat16, enabled=self._half):
+            return mlp(features).to(features.dtype)
 
     def optimizer(self, recipe: Recipe) -> torch.optim.Adam:
         """Adam with a rate for the grids and one for everything else."""

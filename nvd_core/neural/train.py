@@ -54,7 +54,8 @@ class Training:
         self.footage, self.recipe, self.batch = footage, recipe, batch
         self._generator = torch.Generator().manual_seed(seed)
         device, layers = footage.frames.device, len(footage.masks)
-        self.networks = Networks(layers, recipe, backend, self._generator).to(device)
+        # Half precision is for a GPU alone: on a CPU results keep their bits.
+        self.networks = Networks(layers, recipe, backend, self._generator, half=device.type == "cuda").to(device)
         self._scales = torch.tensor(recipe.scales(layers), device=device)
         self.fitted, self.steps, self.cpu_seconds = 0, 0, 0.0
         self._adam = self._fitting_optimizer()

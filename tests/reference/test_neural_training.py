@@ -17,8 +17,10 @@ from nvd_core.errors import NumericsError, SetupError  # noqa: E402
 from nvd_core.masks import open_mattes  # noqa: E402
 from nvd_core.neural import loop, train  # noqa: E402
 from nvd_core.neural.devices import choose_device  # noqa: E402
-from nvd_core.neural.encodings.spec import GridSpec  # noqa: E402
+from nvd_core.neural.encodings.spec import INITIAL, GridSpec  # noqa: E402
+from nvd_core.neural.fields import Networks  # noqa: E402
 from nvd_core.neural.footage import Footage, prepare_footage  # noqa: E402
+from nvd_core.neural.losses.context import LossContext  # noqa: E402
 from nvd_core.neural.recipe import Recipe  # noqa: E402
 from nvd_core.neural.solution import linear_residual  # noqa: E402
 from nvd_core.neural.train import Training  # noqa: E402
@@ -150,6 +152,48 @@ def test_fitting_lays_the_mappings_flat(footage: Footage) -> None:
     uv = training.networks.uv(points)
     for layer, scale in enumerate((0.9, 0.6)):
         assert float((uv[layer] - scale * points[:, :2]).norm(dim=-1).mean().detach()) < 0.03
+
+
+def networks_of(footage: Footage, *, half: bool) -> Networks:
+    """As in training, but with grids whose entries are not all next to nothing, as they are at first."""
+    networks = Networks(len(footage.masks), SMALL, "torch", torch.Generator().manual_seed(0), half=half)
+    with torch.no_grad():
+        for net in (*networks.textures, *networks.residuals, networks.opacity):
+            net[0].table.mul_(1 / INITIAL)
+    return networks
+
+
+def test_half_precision_is_near_and_never_that_of_the_mappings(footage: Footage) -> None:
+    points = footage.unit(footage.draw(2000, torch.Generator().manual_seed(0)).pixels)
+    with torch.no_grad():
+        full, half = (networks_of(footage, half=half).sample(points) for half in (False, True))
+    assert torch.equal(half.uv, full.uv)
+    for name in ("alpha", "colour", "residual"):
+        ours, theirs = getattr(half, name), getattr(full, name)
+        assert ours.dtype == torch.float32
+        assert 0 < float((ours - theirs).abs().max()) < 0.004, f"{name}: more than one step of 8-bit colour"
+        assert float(theirs.std()) > 0.03
+
+
+def test_losses_and_gradients_of_half_precision_are_in_full(footage: Footage) -> None:
+    networks, batch = networks_of(footage, half=True), footage.draw(500, torch.Generator().manual_seed(0))
+    losses = train.weighted_losses(LossContext(networks, footage, batch, torch.tensor([0.9, 0.6])), SMALL.terms, 0)
+    assert {loss.dtype for loss in losses.values()} == {torch.float32}
+    sum(losses.values()).backward()
+    for parameter in networks.parameters():
+        assert parameter.grad.dtype == torch.float32
+        assert torch.isfinite(parameter.grad).all()
+        assert parameter.grad.any()
+
+
+def test_a_cpu_trains_in_full_precision(footage: Footage) -> None:
+    points = footage.unit(footage.draw(2000, torch.Generator().manual_seed(0)).pixels)
+    training, full = training_of(footage), networks_of(footage, half=False)
+    full.load_state_dict(training.networks.state_dict())
+    assert all(
+        torch.equal(ours, same)
+        for ours, same in zip(training.networks.sample(points), full.sample(points), strict=True)
+    )
 
 
 def test_flow_is_sure_where_it_ends_in_the_frame_and_comes_back(shot: Shot, footage: Footage) -> None:
