@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
+from nvd_core.protocol import Event, Progress
+
 Step = TypeVar("Step")
 Told = TypeVar("Told")
 Result = TypeVar("Result")
@@ -30,3 +32,10 @@ def finished(steps: Generator[Step, None, Result], tell: Callable[[Step], object
         return end.value
     finally:
         steps.close()
+
+
+def part_of(events: Generator[Event, None, Result], start: float, share: float) -> Generator[Event, None, Result]:
+    """Turn the progress of a part of the work, 0 to 1, into that of the whole."""
+    return mapped(
+        events, lambda event: Progress(done=start + share * event.done) if isinstance(event, Progress) else event
+    )

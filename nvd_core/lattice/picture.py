@@ -134,7 +134,7 @@ def _slow_light(
 
 
 def layer_picture(
-    layer: LayerView, mapping: LayerMap, before: Picture | None = None, *, robust: bool = True
+    layer: LayerView, mapping: LayerMap, before: Picture | None = None, *, robust: bool = True, density: float = 1.0
 ) -> Picture:
     """The layer's picture at working size, for comparing frames with.
 
@@ -143,6 +143,7 @@ def layer_picture(
         mapping: its map.
         before: its picture through a map that was nearly the same, which saves the plain mean.
         robust: whether the light is evened out and what differs counts less.
+        density: texels a working pixel, if there is no picture before.
     """
     inverses = invert_all(layer, mapping)
 
@@ -151,7 +152,7 @@ def layer_picture(
         return average(canvas, views(layer, mapping, inverses, frames, canvas, earlier), earlier)
 
     if before is None:
-        canvas = lay_out(layer, mapping, density=1.0, largest=16.0 * layer.size.width * layer.size.height)
+        canvas = lay_out(layer, mapping, density, largest=16.0 * layer.size.width * layer.size.height)
         result = mean(canvas, None)
         if robust:
             result = mean(canvas, result.mean())

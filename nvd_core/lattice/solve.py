@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass
-from typing import Final, NamedTuple, final
+from collections.abc import Generator, Iterator, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32
 
-from nvd_core.checkpoints import Arrays, Checkpoints
-from nvd_core.clip import Plate
-from nvd_core.clip.colour import to_display, to_linear, to_uint8
-from nvd_core.compositing import look_up
-from nvd_core.conventions import Size, u_from_x, v_from_y
+from nvd_core.checkpoints import Checkpoints
+from nvd_core.clip.colour import to_display, to_uint8
 from nvd_core.lattice.atlas import LARGEST, Atlas, build_atlas
 from nvd_core.lattice.canvas import Canvas
 from nvd_core.lattice.gauge import lay_evenly
 from nvd_core.lattice.layer import LayerView
-from nvd_core.lattice.light import estimate_residual
 from nvd_core.lattice.mapping import FLEXIBLE, RIGID, Stiffness, solve_mapping
 from nvd_core.lattice.matches import Matches, Registrar
 from nvd_core.lattice.picture import Frame, lay_out, layer_picture
 from nvd_core.lattice.refine import mean_error, register_again
+from nvd_core.lattice.solution import LatticeSolution, SolvedLayer
 from nvd_core.lattice.spline import Lattice, LayerMap
 from nvd_core.lattice.start import find_start, most_agreeing
 from nvd_core.lattice.unfold import unfold
-from nvd_core.masks import Matte
 from nvd_core.protocol import Event, Progress, Stage
-from nvd_core.settings import QUALITY, Quality, Residual, Settings
+from nvd_core.settings import QUALITY, Quality, Settings
 from nvd_core.shot import Shot
-from nvd_core.solution import LayerFrame
-from nvd_core.steps import Result, mapped
+from nvd_core.steps import Result, mapped, part_of
 
 _CELLS: Final = 192
 """Lattice cells across the frame of a finished map."""
@@ -45,6 +38,10 @@ _PAYS_IF_BELOW: Final = 0.97
 
 _SWIMS_PX: Final = 0.5
 """No pass is taken that makes points swim against optical flow by more than this (median)."""
+
+
+_MAPS: Final = 0.7
+"""Rough part of the work that maps take; the atlases take the rest."""
 
 
 class Pass(NamedTuple):
@@ -67,74 +64,6 @@ _PASSES: Final = {
 """From coarse to fine, by what the layer is: a surrounding, a thing of one piece, a thing that bends."""
 
 
-@final
-@dataclass(frozen=True)
-class SolvedLayer:
-    """One layer of a solution.
-
-    Attributes:
-        name: of the layer.
-        mapping: from frames to the reference plane.
-        canvas: the part of the reference plane that the atlas shows.
-        atlas: linear, premultiplied, as it is written (rounded to half floats).
-    """
-
-    name: str
-    mapping: LayerMap
-    canvas: Canvas
-    atlas: Atlas
-
-
-@final
-@dataclass(frozen=True)
-class LatticeSolution:
-    """A decomposition by the lattice solver; see :class:`nvd_core.solution.Solution`."""
-
-    solved: tuple[SolvedLayer, ...]
-    numbers: range
-    residual: Residual
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """Names, front to back."""
-        return tuple(layer.name for layer in self.solved)
-
-    @property
-    def versions(self) -> dict[str, str]:
-        """Nothing but this program's own."""
-        return {}
-
-    def atlas(self, layer: str) -> Atlas:
-        """The layer's flat picture."""
-        return next(one.atlas for one in self.solved if one.name == layer)
-
-    def frame(self, number: int, plate: Plate, mattes: tuple[Matte, ...]) -> tuple[LayerFrame, ...]:
-        """All layers of one frame, at the plate's size."""
-        linear, t = to_linear(plate), self.numbers.index(number)
-        return tuple(
-            self._layer_frame(layer, t, linear, alpha) for layer, alpha in zip(self.solved, mattes, strict=True)
-        )
-
-    def _layer_frame(
-        self, layer: SolvedLayer, t: int, plate: Float32[np.ndarray, "height width 3"], alpha: Matte
-    ) -> LayerFrame:
-        size = Size(plate.shape[1], plate.shape[0])
-        texels = layer.canvas.texels(layer.mapping.positions(t, size))
-        columns, rows = layer.canvas.size
-        uv_atlas = np.stack([u_from_x(texels[..., 0], columns), v_from_y(texels[..., 1], rows)], axis=-1)
-        surface = look_up(layer.atlas[..., :3], uv_atlas)
-        return LayerFrame(uv_atlas, alpha, estimate_residual(plate, surface, alpha, self.residual))
-
-    def arrays(self) -> Arrays:
-        """All but the atlases, which the decomposition folder holds as pictures."""
-        arrays: Arrays = {}
-        for layer in self.solved:
-            arrays[f"{layer.name}.nodes"] = layer.mapping.nodes
-            arrays[f"{layer.name}.reference"] = np.array([layer.mapping.reference])
-            arrays[f"{layer.name}.canvas"] = np.array([*layer.canvas.origin_px, layer.canvas.density])
-        return arrays
-
-
 def solve(shot: Shot, settings: Settings, checkpoints: Checkpoints) -> Generator[Event, None, LatticeSolution]:
     """Decompose a shot.
 
@@ -144,24 +73,42 @@ def solve(shot: Shot, settings: Settings, checkpoints: Checkpoints) -> Generator
     Returns:
         The solution.
     """
-    quality, count = QUALITY[settings.preset], len(shot.layers)
-    solved = []
+    maps = yield from part_of(solve_maps(shot, settings, checkpoints), 0, _MAPS)
+    layers = yield from part_of(build_atlases(shot, settings, checkpoints, maps), _MAPS, 1 - _MAPS)
+    return LatticeSolution(layers, shot.numbers, settings.residual)
+
+
+def solve_maps(
+    shot: Shot, settings: Settings, checkpoints: Checkpoints
+) -> Generator[Event, None, tuple[LayerMap, ...]]:
+    """The map of every layer, front to back: steps 1 to 6."""
+    quality, maps = QUALITY[settings.preset], []
     for index, name in enumerate(shot.layers):
-        layer = LayerView(shot.frames, shot.alphas[index])
         yield Stage(name="map", layer=name)
-        steps = _kept_map(layer, name, checkpoints, quality)
-        mapping = yield from _progress(steps, index / count, 0.7 / count)
+        steps = _kept_map(LayerView(shot.frames, shot.alphas[index]), name, checkpoints, quality)
+        maps.append((yield from _progress(steps, index, len(shot.layers))))
+    return tuple(maps)
+
+
+def build_atlases(
+    shot: Shot, settings: Settings, checkpoints: Checkpoints, maps: Sequence[LayerMap]
+) -> Generator[Event, None, tuple[SolvedLayer, ...]]:
+    """Every layer with its atlas: step 7."""
+    quality, layers = QUALITY[settings.preset], []
+    density = quality.density * shot.clip.info.size.width / shot.size.width
+    for index, (name, mapping) in enumerate(zip(shot.layers, maps, strict=True)):
         yield Stage(name="atlas", layer=name)
-        canvas = lay_out(layer, mapping, quality.density * shot.clip.info.size.width / shot.size.width, LARGEST)
+        layer = LayerView(shot.frames, shot.alphas[index])
+        canvas = lay_out(layer, mapping, density, LARGEST)
         steps = _kept_atlas(shot, layer, index, mapping, canvas, checkpoints, rounds=quality.atlas_rounds)
-        atlas = yield from _progress(steps, (index + 0.7) / count, 0.3 / count)
-        solved.append(SolvedLayer(name, mapping, canvas, atlas))
-    return LatticeSolution(tuple(solved), shot.numbers, settings.residual)
+        atlas = yield from _progress(steps, index, len(shot.layers))
+        layers.append(SolvedLayer(name, mapping, canvas, atlas))
+    return tuple(layers)
 
 
-def _progress(steps: Generator[float, None, Result], start: float, share: float) -> Generator[Event, None, Result]:
-    """Turn a step's own 0 to 1 into its part of the whole."""
-    return mapped(steps, lambda done: Progress(done=start + share * done))
+def _progress(steps: Generator[float, None, Result], index: int, count: int) -> Generator[Event, None, Result]:
+    """Turn a layer's own 0 to 1 into its part of all layers'."""
+    return mapped(steps, lambda done: Progress(done=(index + done) / count))
 
 
 def _kept_map(

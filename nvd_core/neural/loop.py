@@ -13,7 +13,6 @@ import numpy as np
 from nvd_core.checkpoints import Arrays, Checkpoints
 from nvd_core.protocol import Event, Metric, Preview, Progress, Stage
 from nvd_core.settings import Settings
-from nvd_core.steps import Result, mapped
 
 _SAVE_EVERY_S: Final = 20.0
 _TELL_EVERY_S: Final = 0.5
@@ -139,13 +138,6 @@ def train(
             yield Progress(done=trainee.share(limits))
         if look.is_due():
             yield from show()
-
-
-def part_of(events: Generator[Event, None, Result], start: float, share: float) -> Generator[Event, None, Result]:
-    """Turn the progress of a part of the work, 0 to 1, into that of the whole."""
-    return mapped(
-        events, lambda event: Progress(done=start + share * event.done) if isinstance(event, Progress) else event
-    )
 
 
 def _judge(trainee: Trainee, limits: Limits) -> Generator[Event, None, bool]:

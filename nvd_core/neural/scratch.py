@@ -14,7 +14,7 @@ from nvd_core.neural.canvas import Canvas, sample_atlas
 from nvd_core.neural.devices import versions
 from nvd_core.neural.encodings import choose_backend
 from nvd_core.neural.footage import prepare_footage
-from nvd_core.neural.loop import Limits, part_of, train
+from nvd_core.neural.loop import Limits, train
 from nvd_core.neural.preview import write_previews
 from nvd_core.neural.recipe import Recipe
 from nvd_core.neural.solution import NeuralSolution, SolvedLayer
@@ -22,12 +22,12 @@ from nvd_core.neural.train import Training
 from nvd_core.protocol import Caution, Event, Progress, Stage
 from nvd_core.settings import QUALITY, Settings
 from nvd_core.shot import Shot
-from nvd_core.steps import mapped
+from nvd_core.steps import mapped, part_of
 
 _FLOW, _TRAINING = 0.05, 0.85
 """Rough part of the work that flow takes, and training; the atlases take the rest."""
 
-_STEPS: Final = 50_000
+STEPS: Final = 50_000
 _BATCH: Final = {"cuda": 10_000, "cpu": 1_000}
 """Published are 50,000 steps of 10,000 pixels; a CPU gets further in the same time with smaller ones."""
 
@@ -45,7 +45,7 @@ def solve_from_nothing(
     backend = choose_backend(device)
     is_published = settings.preset == "paper"
     batch = settings.batch or _BATCH["cuda" if is_published else device.type]
-    limits = Limits.of(settings, _STEPS)
+    limits = Limits.of(settings, STEPS)
     if device.type == "cpu" and not limits.ends_early and limits.steps * batch > _LONG_ON_A_CPU:
         yield Caution(
             message="Without a GPU, the published schedule takes days",
@@ -63,7 +63,7 @@ def solve_from_nothing(
     )
     yield from part_of(steps, _FLOW, _TRAINING)
     solved = yield from _lay_out(shot, training, QUALITY[settings.preset].density)
-    return NeuralSolution(solved, training.networks, footage, shot.numbers, versions(device, backend))
+    return NeuralSolution(solved, training.networks, footage, shot.numbers, versions(device) | {"hash_grid": backend})
 
 
 def _lay_out(shot: Shot, training: Training, density: float) -> Generator[Event, None, tuple[SolvedLayer, ...]]:
