@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 
 from nvd_core.errors import SetupError
-from nvd_core.neural.encodings import Backend
 from nvd_core.settings import Device
 
 
@@ -20,7 +19,7 @@ def choose_device(asked: Device) -> torch.device:
     return torch.device("cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def versions(device: torch.device, backend: Backend) -> dict[str, str]:
-    """What the networks are computed with, for the manifest."""
+def versions(device: torch.device) -> dict[str, str]:
+    """What trained, for the manifest."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    return {"torch": torch.__version__, "device": name, "hash_grid": backend}
+    return {"torch": torch.__version__, "device": name}

@@ -8,10 +8,11 @@ import torch
 
 from nvd_core.checkpoints import Checkpoints
 from nvd_core.neural.devices import choose_device
+from nvd_core.neural.refine.solve import solve_from_lattice
 from nvd_core.neural.scratch import solve_from_nothing
 from nvd_core.parallel import WORKERS
 from nvd_core.protocol import Event
-from nvd_core.settings import Settings
+from nvd_core.settings import Settings, starts_from
 from nvd_core.shot import Shot
 from nvd_core.solution import Solution
 
@@ -31,4 +32,5 @@ def solve(shot: Shot, settings: Settings, checkpoints: Checkpoints) -> Generator
     """
     device = choose_device(settings.device)
     torch.set_num_threads(WORKERS)
-    return (yield from solve_from_nothing(shot, settings, checkpoints, device))
+    begin = solve_from_lattice if starts_from(settings) == "lattice" else solve_from_nothing
+    return (yield from begin(shot, settings, checkpoints, device))

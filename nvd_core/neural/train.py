@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nvd_core.checkpoints import Arrays
 from nvd_core.errors import NumericsError
+from nvd_core.neural import state
 from nvd_core.neural.encodings import Backend
 from nvd_core.neural.fields import Networks
 from nvd_core.neural.footage import Footage
@@ -123,16 +124,12 @@ class Training:
 
     def arrays(self) -> Arrays:
         """All it takes to go on with the very next step."""
-        arrays: Arrays = {
+        own: Arrays = {
             "generator": self._generator.get_state().numpy(),
             "counts": np.array([self.fitted, self.steps]),
             "cpu_seconds": np.array([self.cpu_seconds]),
         }
-        for name, parameter in self.networks.named_parameters():
-            arrays[f"networks.{name}"] = parameter.detach().cpu().numpy()
-            for key, value in self._adam.state.get(parameter, {}).items():
-                arrays[f"adam.{key}.{name}"] = value.cpu().numpy()
-        return arrays
+        return own | state.arrays_of(self.networks, self._adam)
 
     def take_up(self, arrays: Arrays) -> None:
         """Go on from where :meth:`arrays` were taken."""
@@ -140,18 +137,7 @@ class Training:
         self.fitted, self.steps = (int(count) for count in arrays["counts"])
         self.cpu_seconds = float(arrays["cpu_seconds"][0])
         self._adam = self.networks.optimizer(self.recipe) if self.steps else self._fitting_optimizer()
-        known = {id(one) for group in self._adam.param_groups for one in group["params"]}
-        with torch.no_grad():
-            for name, parameter in self.networks.named_parameters():
-                parameter.copy_(torch.from_numpy(arrays[f"networks.{name}"]))
-                if id(parameter) in known and f"adam.step.{name}" in arrays:
-                    self._adam.state[parameter] = self._adam_state(arrays, name, parameter)
-
-    def _adam_state(self, arrays: Arrays, name: str, parameter: Tensor) -> dict[str, Tensor]:
-        moments = {key: torch.from_numpy(arrays[f"adam.{key}.{name}"]) for key in ("exp_avg", "exp_avg_sq")}
-        # A number has no axis, and an array in a file has at least one; Adam counts its steps on the CPU.
-        steps = torch.from_numpy(arrays[f"adam.step.{name}"]).reshape(())
-        return {"step": steps} | {key: moment.to(parameter.device) for key, moment in moments.items()}
+        state.take_up(self.networks, self._adam, arrays)
 
     def _fitting_optimizer(self) -> torch.optim.Adam:
         return torch.optim.Adam(self.networks.mappings.parameters(), lr=self.recipe.rate_mlp)

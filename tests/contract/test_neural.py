@@ -15,9 +15,10 @@ from nvd_core.clip.pictures import read_rgb
 from nvd_core.conventions import Size
 from nvd_core.decomposition import Decomposition
 from nvd_core.demo_clip import DemoClip
+from nvd_core.errors import UsageError
 from nvd_core.pipeline import decompose
 from nvd_core.protocol import Caution, Preview, Stage
-from nvd_core.settings import Job, MaskSource
+from nvd_core.settings import Job, MaskSource, Settings
 
 TORCH = "the neural solver needs torch"
 
@@ -126,9 +127,68 @@ def test_objects_are_layers_front_to_back(demo: DemoClip, tmp_path: Path, monkey
     check_frames(decomposition)
 
 
+def test_the_lattice_refined_is_better_than_the_lattice(demo: DemoClip, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason=TORCH)
+    found = {}
+    for solver in ("lattice", "neural"):
+        solve(job_of(demo, solver=solver, preset="standard", height=112), tmp_path / solver)
+        found[solver] = Decomposition.open(tmp_path / solver).manifest
+    lattice, refined = (found[solver].metrics for solver in ("lattice", "neural"))
+    assert refined["psnr"] > lattice["psnr"] + 0.5
+    assert refined["psnr_atlas_only"] > lattice["psnr_atlas_only"] - 0.1
+    assert all(one["folded_share"] == 0 for one in refined["layers"].values())
+    assert found["neural"].versions.keys() == {"nvd_core", "torch", "device"}
+    check_frames(Decomposition.open(tmp_path / "neural"))
+
+
+def test_a_cancelled_refining_resumes_to_the_same_bytes(
+    demo: DemoClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch", reason=TORCH)
+    from nvd_core.neural import loop
+
+    for timer in ("_SAVE_EVERY_S", "_TELL_EVERY_S", "_SHOW_EVERY_S"):
+        monkeypatch.setattr(loop, timer, 0.0)
+    job = job_of(demo, solver="neural", steps=12, height=112, frames="1-4", device="cpu")
+    solve(job, tmp_path / "undisturbed")
+    events, shown = decompose(job, tmp_path / "out"), 0
+    for event in events:
+        shown += isinstance(event, Preview)
+        if shown > 8:
+            break
+    events.close()
+    assert shown > 8, "it was never interrupted"
+    solve(job, tmp_path / "out", resume=True)
+    assert differing(results(tmp_path / "out"), results(tmp_path / "undisturbed")) == []
+
+
+def test_the_preset_paper_needs_the_neural_solver(demo: DemoClip, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="neural"):
+        solve(job_of(demo, preset="paper"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_preset_paper_is_the_published_schedule_from_nothing(
+    demo: DemoClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch", reason=TORCH)
+    from nvd_core.neural import scratch
+
+    seen = {}
+    whole = scratch.Training
+    monkeypatch.setattr(scratch, "Training", lambda footage, **given: seen.update(given) or whole(footage, **given))
+    limits = scratch.Limits.of(Settings(preset="paper", solver="neural"), scratch.STEPS)
+    events = decompose(job_of(demo, solver="neural", preset="paper", device="cpu", frames="1-2"), tmp_path / "out")
+    next(event for event in events if isinstance(event, Stage) and event.name == "fit")
+    events.close()
+    assert (limits.steps, limits.ends_early) == (50_000, False)
+    assert seen["batch"] == 10_000
+    assert seen["recipe"] == scratch.Recipe()
+
+
 def test_days_on_a_processor_are_not_begun_without_a_word(demo: DemoClip, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason=TORCH)
-    events = decompose(job_of(demo, solver="neural", device="cpu"), tmp_path / "out")
+    events = decompose(job_of(demo, solver="neural", preset="paper", device="cpu"), tmp_path / "out")
     caution = next(event for event in events if isinstance(event, Caution))
     events.close()
     assert "days" in caution.message

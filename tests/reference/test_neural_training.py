@@ -101,7 +101,7 @@ def test_the_seed_alone_decides(footage: Footage, tmp_path: Path) -> None:
     second = trained(footage, tmp_path / "b", Settings(steps=3))
     assert torch.equal(before, torch.random.get_rng_state()), "torch's own generator was used"
     assert differing(first.arrays(), second.arrays()) == []
-    tables = [training_of(footage, seed=seed).arrays()["networks.textures.0.0.table"] for seed in (0, 0, 1)]
+    tables = [training_of(footage, seed=seed).arrays()["model.textures.0.0.table"] for seed in (0, 0, 1)]
     assert np.array_equal(tables[0], tables[1])
     assert not np.array_equal(tables[0], tables[2])
 

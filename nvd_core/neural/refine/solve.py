@@ -1,0 +1,130 @@
+"""From the lattice: its maps, its pictures, refining, and the atlases through the refined maps."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+
+from nvd_core.checkpoints import Checkpoints
+from nvd_core.clip.colour import luma8
+from nvd_core.clip.pictures import write_png
+from nvd_core.flow.dis import FlowPx, dis_flow
+from nvd_core.lattice.imaging import warp
+from nvd_core.lattice.layer import LayerView
+from nvd_core.lattice.light import possible_error_px
+from nvd_core.lattice.picture import layer_picture
+from nvd_core.lattice.solution import LatticeSolution, SolvedLayer
+from nvd_core.lattice.solve import build_atlases, solve_maps
+from nvd_core.lattice.spline import LayerMap
+from nvd_core.lattice.unfold import unfold
+from nvd_core.neural.devices import versions
+from nvd_core.neural.footage import sure_flow
+from nvd_core.neural.loop import Limits, train
+from nvd_core.neural.refine.losses import Way
+from nvd_core.neural.refine.surface import CELLS
+from nvd_core.neural.refine.training import SWEEPS, Refinement, Start
+from nvd_core.parallel import map_ordered
+from nvd_core.protocol import Event, Preview, Progress, Stage
+from nvd_core.settings import Settings
+from nvd_core.shot import Shot
+from nvd_core.steps import part_of
+
+_MAPS, _PICTURES, _REFINING = 0.35, 0.1, 0.4
+"""Rough parts of the work; the atlases take the rest."""
+
+_DENSITY: Final = 2.0
+"""Texels of a picture a working pixel: looked up bilinearly, one loses detail, two do not."""
+
+_INSIDE: Final = 229
+"""Flow counts between points whose alpha, of 255, is above this."""
+
+
+_LOOKS: Final = 8
+"""About so many frames say how far a map may be off."""
+
+
+def solve_from_lattice(
+    shot: Shot, settings: Settings, checkpoints: Checkpoints, device: torch.device
+) -> Generator[Event, None, LatticeSolution]:
+    """Refine what the lattice solves; see :func:`nvd_core.neural.solve.solve`."""
+    maps = yield from part_of(solve_maps(shot, settings, checkpoints), 0, _MAPS)
+    start = yield from part_of(_prepare(shot, maps), _MAPS, _PICTURES)
+    refinement = Refinement(shot, start, seed=settings.seed, device=device)
+    steps = train(
+        refinement,
+        Limits.of(settings, SWEEPS * refinement.count),
+        checkpoints,
+        name=f"refining-{device.type}",
+        show=lambda: _previews(refinement, shot.layers, checkpoints.folder),
+    )
+    yield from part_of(steps, _MAPS + _PICTURES, _REFINING)
+    refined = [
+        unfold(LayerView(shot.frames, alpha), surface.map())
+        for alpha, surface in zip(shot.alphas, refinement.surfaces, strict=True)
+    ]
+    before = _MAPS + _PICTURES + _REFINING
+    solved = yield from part_of(build_atlases(shot, settings, checkpoints, refined), before, 1 - before)
+    measured = tuple(_measured(shot, index, layer) for index, layer in enumerate(solved))
+    return LatticeSolution(measured, shot.numbers, settings.residual, versions(device))
+
+
+def _prepare(shot: Shot, maps: tuple[LayerMap, ...]) -> Generator[Event, None, Start]:
+    """Pictures and flow."""
+    yield Stage(name="flow")
+    greys = [luma8(frame) for frame in shot.frames]
+    flows = list(map_ordered(lambda t: _sure(greys[t], greys[t + 1]), range(len(greys) - 1)))
+    ways, pictures = [], []
+    for index, (name, mapping) in enumerate(zip(shot.layers, maps, strict=True)):
+        yield Stage(name="picture", layer=name)
+        layer = LayerView(shot.frames, shot.alphas[index])
+        ways.append([_way(layer, mapping, t, *flow) for t, flow in enumerate(flows)])
+        pictures.append(layer_picture(layer, mapping, density=_DENSITY))
+        yield Progress(done=(index + 1) / len(maps))
+    return Start(maps, pictures, ways)
+
+
+def _sure(here: np.ndarray, there: np.ndarray) -> tuple[FlowPx, np.ndarray]:
+    forward, backward = dis_flow(here, there), dis_flow(there, here)
+    return forward, sure_flow(forward, backward)
+
+
+def _way(layer: LayerView, mapping: LayerMap, t: int, flow_px: FlowPx, is_sure: np.ndarray) -> Way | None:
+    """Flow at the layer's pixels, about one for each trained node; None if there is none."""
+    every = max(1, round(layer.size.width / CELLS[-1]))
+    rows, columns = np.nonzero(is_sure[::every, ::every] & (layer.alpha[t, ::every, ::every] > _INSIDE))
+    here = np.stack([columns, rows], axis=-1).astype(np.float32) * every
+    there = here + flow_px[rows * every, columns * every]
+    if len(here):
+        arrives = warp(layer.alpha[t + 1], there[None])[0] > _INSIDE
+        here, there = here[arrives], there[arrives]
+    if not len(here):
+        return None
+    ends = [mapping.lattice.near(mapping.nodes[at], points) + points for at, points in ((t, here), (t + 1, there))]
+    return Way(*(torch.from_numpy(part) for part in (here, there, ends[1] - ends[0])))
+
+
+def _measured(shot: Shot, index: int, layer: SolvedLayer) -> SolvedLayer:
+    """The same layer, with how far its map may be off, from a few frames."""
+    view, surface = LayerView(shot.frames, shot.alphas[index]), np.ascontiguousarray(layer.atlas[..., :3])
+
+    def look(t: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        texels = layer.canvas.texels(layer.mapping.positions(t))
+        return view.linear(t), warp(surface, texels), view.alpha[t] / np.float32(255)
+
+    some = view.visible[:: max(1, len(view.visible) // _LOOKS)]
+    return replace(layer, off_px=possible_error_px(map_ordered(look, some)))
+
+
+def _previews(refinement: Refinement, layers: Sequence[str], folder: Path) -> Iterator[Preview]:
+    """Every layer of the middle frame as it is drawn now, its box only."""
+    for index, name in enumerate(layers):
+        drawn = refinement.drawn(index, refinement.count // 2)
+        if drawn is not None:
+            path = folder / f"preview-{name}.png"
+            write_png(path, (drawn.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy())
+            yield Preview(path=str(path), layer=name)

@@ -1,0 +1,119 @@
+"""A layer as it is trained: its picture, seen through a map that a few nodes can move."""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nvd_core.clip.colour import display_from_linear
+from nvd_core.lattice.photometry import Picture
+from nvd_core.lattice.spline import Lattice, LayerMap, spline_basis
+from nvd_core.neural.refine.level import Patch
+
+CELLS: Final = (6, 24, 96)
+"""Trained nodes across the frame, on lattices that add up: what a large part of the layer needs is found by few
+nodes in a few steps, where many would have to agree on it. Measured on cloth: with 43 at most, folds are followed
+too coarsely (-0.5 dB); 128 gain nothing."""
+
+
+@final
+class Surface(nn.Module):
+    """One layer.
+
+    Args:
+        mapping: where training starts.
+        picture: the layer's, through that map.
+
+    Attributes:
+        learnt: moves of the trained nodes of each lattice; 1 is the distance of two nodes of the finest.
+    """
+
+    def __init__(self, mapping: LayerMap, picture: Picture) -> None:
+        super().__init__()
+        fine = mapping.lattice
+        self._mapping = mapping
+        coarse = [Lattice(fine.size, (fine.size.width - 1) / cells) for cells in CELLS]
+        self._trained = coarse[-1]
+        self._nodes = nn.Buffer(torch.from_numpy(mapping.nodes).permute(0, 3, 1, 2).contiguous())
+        self._to_trained = nn.ModuleList(_Steps(lattice, self._trained) for lattice in coarse[:-1])
+        self._to_map = _Steps(self._trained, fine)
+        count = len(mapping.nodes)
+        self.learnt = nn.ParameterList(torch.zeros(count, 2, one.rows, one.columns) for one in coarse)
+        self._canvas = picture.canvas
+        self._large = nn.Buffer(_even(torch.from_numpy(display_from_linear(np.maximum(picture.linear, 0)))))
+        self._small = nn.Buffer(functional.avg_pool2d(self._large, 2))
+
+    def moves(self, t: int) -> Float[Tensor, "2 row column"]:
+        """What training has moved in a frame, on the finest of the trained lattices, in its cells."""
+        *coarse, total = (one[t] for one in self.learnt)
+        for step, one in zip(self._to_trained, coarse, strict=True):
+            total = total + step(one)
+        return total
+
+    def reference_px(self, t: int, patch: Patch) -> Float[Tensor, "2 height width"]:
+        """Where the pixels of a patch lie in the layer's reference frame, (x, y) in working px.
+
+        The spline through the lattice's nodes, exactly as :meth:`nvd_core.lattice.spline.LayerMap.positions`.
+        """
+        nodes = self._nodes[t] + self.cell_px * self._to_map(self.moves(t))
+        moved = patch.down @ nodes @ patch.across.T
+        return moved + torch.stack(torch.broadcast_tensors(patch.x_px[None], patch.y_px[:, None]))
+
+    def look_up(self, reference_px: Float[Tensor, "2 height width"], shrink: int) -> Float[Tensor, "3 height width"]:
+        """The picture there, display-encoded; bilinear, its edge goes on.
+
+        Args:
+            reference_px: as :meth:`reference_px` returns them.
+            shrink: 2 for the picture at half its size, as smaller frames need it, 1 for the whole.
+        """
+        origin = reference_px.new_tensor(self._canvas.origin_px)[:, None, None]
+        x, y = 2 * self._canvas.density * (reference_px - origin + 0.5)
+        height, width = self._large.shape[2:]
+        grid = torch.stack([x / width - 1, y / height - 1], -1)[None]
+        picture = self._large if shrink == 1 else self._small
+        return functional.grid_sample(picture, grid, padding_mode="border", align_corners=False)[0]
+
+    def moved_at(self, t: int, points_px: Float[Tensor, "point 2"]) -> Float[Tensor, "point 2"]:
+        """How far training has moved the map at points of a frame, working px; bilinear between the trained nodes."""
+        last = points_px.new_tensor([self._trained.columns - 1, self._trained.rows - 1])
+        grid = 2 * points_px / self.cell_px / last - 1
+        moves = functional.grid_sample(self.moves(t)[None], grid[None, None], padding_mode="border", align_corners=True)
+        return self.cell_px * moves[0, :, 0].T
+
+    @property
+    def cell_px(self) -> float:
+        """Distance of two nodes of the finest trained lattice, working px."""
+        return self._trained.cell_px
+
+    def map(self) -> LayerMap:
+        """The layer's map as it is now."""
+        with torch.no_grad():
+            moves = torch.stack([self._to_map(self.moves(t)) for t in range(len(self._nodes))])
+            nodes = self._nodes + self.cell_px * moves
+        moved: Float32[np.ndarray, "frame row column 2"] = nodes.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        return LayerMap(self._mapping.reference, self._mapping.lattice, moved)
+
+
+@final
+class _Steps(nn.Module):
+    """From the nodes of a lattice to those of a finer one, by the spline through them."""
+
+    def __init__(self, source: Lattice, target: Lattice) -> None:
+        super().__init__()
+        places = target.positions() / source.cell_px
+        self._across = nn.Buffer(torch.from_numpy(spline_basis(places[0, :, 0], source.columns)))
+        self._down = nn.Buffer(torch.from_numpy(spline_basis(places[:, 0, 1], source.rows)))
+
+    def forward(self, nodes: Float[Tensor, "2 row column"]) -> Float[Tensor, "2 finer_row finer_column"]:
+        return self._down @ nodes @ self._across.T
+
+
+def _even(picture: Float[Tensor, "height width 3"]) -> Float[Tensor, "1 3 even_height even_width"]:
+    """A picture whose sides can be halved."""
+    height, width = picture.shape[:2]
+    return functional.pad(picture.permute(2, 0, 1)[None], (0, width % 2, 0, height % 2), mode="replicate")
