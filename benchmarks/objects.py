@@ -94,6 +94,7 @@ def _step(task: Task) -> float:
 
 SOLVERS: Final[dict[str, Callable[[Task], float]]] = {
     "lattice": partial(_solve, "nvd_core.lattice.solve", Settings()),
+    "lattice, refined": partial(_solve, "nvd_core.neural.solve", Settings(solver="neural", device="cpu")),
     "published, one step": _step,
 }
 
