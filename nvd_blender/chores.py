@@ -9,7 +9,9 @@ import queue
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -24,6 +26,10 @@ from .pip_output import Progress, follow
 from .private_engine import Step
 
 _POLL_S: Final = 0.1
+_LINES_A_POLL: Final = 200
+_LINES_KEPT: Final = 5000
+"""A program that never stops talking neither keeps Blender waiting nor fills its memory."""
+
 _GRACE_S: Final = 10.0
 """How long stopped programs are waited for when the extension is disabled."""
 
@@ -36,7 +42,7 @@ class Chore:
         name: what it is, in words.
         steps: the programs.
         log: everything they say.
-        success: what to tell when all is done.
+        success: what to tell when all is done, if that is not seen anyway.
         on_done: called then, from the main thread.
         expected_mb: what will be downloaded.
         state: running until the last program has ended.
@@ -48,7 +54,7 @@ class Chore:
     name: str
     steps: Sequence[Step]
     log: Path
-    success: str
+    success: str = ""
     on_done: Callable[[], object] = lambda: None
     expected_mb: float = 1.0
     state: Literal["running", "done", "failed", "cancelled"] = "running"
@@ -56,8 +62,8 @@ class Chore:
     progress: Progress = field(default_factory=Progress)
     error: str = ""
     _next: int = 0
-    _said: list[str] = field(default_factory=list)
-    _lines: queue.SimpleQueue[str | None] = field(default_factory=queue.SimpleQueue)
+    _said: deque[str] = field(default_factory=lambda: deque(maxlen=_LINES_KEPT))
+    _lines: queue.Queue[str | None] = field(default_factory=lambda: queue.Queue(_LINES_A_POLL))
     _process: subprocess.Popen[str] | None = None
     _cancelled: bool = False
 
@@ -69,16 +75,18 @@ class Chore:
 
     def poll(self) -> None:
         """Take in what was said since the last time."""
-        while self.state == "running":
-            try:
-                line = self._lines.get_nowait()
-            except queue.Empty:
+        for _ in range(_LINES_A_POLL):
+            if self.state != "running" or self._lines.empty():
                 return
-            if line is None:
-                self._ended()
-            else:
+            line = self._lines.get_nowait()
+            if line is not None:
                 self._said.append(line)
                 self.progress = follow(line.rstrip(), self.progress)
+            elif self._process.poll() is None:  # it has closed its output, but not ended yet
+                self._lines.put(None)
+                return
+            else:
+                self._ended()
 
     def wait(self, seconds: float) -> None:
         """Give the programs this long."""
@@ -92,7 +100,8 @@ class Chore:
 
     def _start_next(self) -> None:
         step = self.steps[self._next]
-        self._next, self.stage, self._said = self._next + 1, step.stage, []
+        self._next, self.stage = self._next + 1, step.stage
+        self._said.clear()
         try:
             self._process = subprocess.Popen(
                 list(map(str, step.command)),
@@ -106,15 +115,14 @@ class Chore:
         threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
 
     def _read(self, process: subprocess.Popen[str]) -> None:
-        with self.log.open("a", encoding="utf-8") as log:
+        with process.stdout:
             for line in process.stdout:
-                log.write(line)
                 self._lines.put(line)
         self._lines.put(None)
 
     def _ended(self) -> None:
-        code, step = self._process.wait(), self.steps[self._next - 1]
-        self._process.stdout.close()
+        code, step = self._process.returncode, self.steps[self._next - 1]
+        self._keep_what_was_said()
         if self._cancelled:
             self.state, self.error = "cancelled", f"{self.name} was cancelled."
         elif fault := step.fault(code, self._said):
@@ -123,6 +131,10 @@ class Chore:
             self._start_next()
         else:
             self._finish()
+
+    def _keep_what_was_said(self) -> None:
+        with suppress(OSError), self.log.open("a", encoding="utf-8") as log:  # a full disk is told by the program
+            log.writelines(self._said)
 
     def _finish(self) -> None:
         try:

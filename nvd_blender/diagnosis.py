@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from nvd_core import __version__
 
 from .pip_output import failing_line
 
 
-def fault(code: int, lines: Sequence[str]) -> str:
+def fault(code: int, lines: Collection[str]) -> str:
     """Why a Python cannot run the engine; empty if it can.
 
     Args:

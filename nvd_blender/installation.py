@@ -17,6 +17,9 @@ from .private_engine import Contents, Step, doctor
 WHEELS: Final = Path(__file__).parent / "wheels"
 """What the extension carries: nvd_core as a wheel, and what that needs inside Blender."""
 
+BASE: Final = Path(sys.executable)
+"""The Python that runs this: the one that comes with Blender."""
+
 OFFLINE: Final = SetupError(
     "Blender is not allowed to go online",
     hint="Allow Online Access in the preferences under System, or name an offline wheel folder.",
@@ -27,34 +30,33 @@ def install(*, neural: bool, offline: Path | None) -> chores.Chore:
     """Install the private engine, or bring it up to date.
 
     Raises:
-        NvdError: it cannot be done here and now; see :func:`refuse`.
+        NvdError: it cannot be done; see :func:`plan`.
     """
-    refuse(offline)
-    private, base = engine.private(), Path(sys.executable)  # in Blender, the Python that comes with it
-    steps = private.install_steps(WHEELS, base, neural=neural, offline=offline)
+    steps, private = plan(neural=neural, offline=offline), engine.private()
     private.open()
-    contents = Contents(version=__version__, base=str(base), neural=neural)
+    contents = Contents(version=__version__, base=str(BASE), neural=neural)
     return _start(
         chores.Chore(
             "Installing the engine",
             steps,
             _log(),
-            success=f"The engine {__version__} is installed.",
             on_done=lambda: private.close(contents),
             expected_mb=platforms.download_mb(neural=neural),
         )
     )
 
 
-def refuse(offline: Path | None) -> None:
-    """Refuse an installation that must not begin.
+def plan(*, neural: bool, offline: Path | None) -> list[Step]:
+    """What an installation would do.
 
     Raises:
-        SetupError: Blender may not go online and there is no folder of wheels, or something is running.
+        NvdError: Blender may not go online and there is no folder of wheels, or something is running, or its
+            Python cannot make environments.
     """
     if offline is None and not bpy.app.online_access:
         raise OFFLINE
     refuse_while_running()
+    return engine.private().install_steps(WHEELS, BASE, neural=neural, offline=offline)
 
 
 def refuse_while_running() -> None:
@@ -78,8 +80,8 @@ def remove() -> chores.Chore:
     refuse_while_running()
     private = engine.private()
     private.open()
-    step = private.removal_step(Path(sys.executable))
-    return _start(chores.Chore("Removing the engine", [step], _log(), success="The engine is removed."))
+    step = private.removal_step(BASE)
+    return _start(chores.Chore("Removing the engine", [step], _log()))
 
 
 def check() -> chores.Chore:

@@ -25,7 +25,7 @@ class NVD_AP_preferences(bpy.types.AddonPreferences):
         subtype="DIR_PATH",
     )
     python: bpy.props.StringProperty(
-        name="Use Existing Python",
+        name="Existing Python",
         description="Python that has nvd-blender[engine] installed; used instead of the engine above",
         subtype="FILE_PATH",
     )
@@ -50,7 +50,9 @@ def _draw_private(layout: bpy.types.UILayout, chosen: NVD_AP_preferences) -> Non
             button, icon = "Update Engine", "ERROR"
         elif chosen.neural and not contents.neural:
             button = "Add Neural Solver"
-    elif private.folder.exists() and not chores.running():
+    elif chores.running():
+        text = f"{chores.latest().name}: Blender can be used meanwhile."
+    elif private.folder.exists():
         text = "The installation was not finished, or Blender's Python has moved: install the engine again."
     paragraph(layout, text, icon=icon)
     column = layout.column()
@@ -70,12 +72,12 @@ def _draw_private(layout: bpy.types.UILayout, chosen: NVD_AP_preferences) -> Non
 
 
 def _draw_chosen(layout: bpy.types.UILayout, chosen: NVD_AP_preferences) -> None:
+    layout.label(text="Use Existing Python")
     row = layout.row()
     row.enabled = not chores.running()
-    row.prop(chosen, "python")
-    button = row.row()
-    button.enabled = bool(chosen.python)
-    button.operator("nvd.check_engine", icon="VIEWZOOM")
+    row.prop(chosen, "python", text="")
+    if chosen.python:
+        row.operator("nvd.check_engine", icon="VIEWZOOM")
     try:
         if engine.chosen_python():
             paragraph(layout, "Decompositions run on this Python; clear the field to use the engine above.")
@@ -95,7 +97,7 @@ def _draw_chore(layout: bpy.types.UILayout) -> None:
         paragraph(layout, chore.error, icon="ERROR")
         if chore.state == "failed":
             paragraph(layout, f"Everything that was said is in {chore.log}.")
-    else:
+    elif chore.success:
         paragraph(layout, chore.success, icon="CHECKMARK")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,7 +25,7 @@ _RECORD: Final = "nvd_engine.json"
 _DELETE: Final = "import pathlib, shutil, sys; pathlib.Path(sys.argv[1]).exists() and shutil.rmtree(sys.argv[1])"
 
 
-def _last_words(code: int, lines: Sequence[str]) -> str:
+def _last_words(code: int, lines: Iterable[str]) -> str:
     return "" if code == 0 else failing_line(lines)
 
 
@@ -43,7 +43,7 @@ class Step:
     stage: str
     command: Sequence[str | Path]
     environment: Mapping[str, str] = field(default_factory=platforms.environment_for_python)
-    fault: Callable[[int, Sequence[str]], str] = _last_words
+    fault: Callable[[int, Collection[str]], str] = _last_words
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,9 @@ class PrivateEngine:
         """What is in it; None if it is not there, half made, or its base Python is gone."""
         try:
             found = Contents(**json.loads((self.folder / _RECORD).read_text(encoding="utf-8")))
+            return found if self.python.is_file() and Path(found.base).is_file() else None
         except (OSError, ValueError, TypeError):
             return None
-        return found if self.python.is_file() and Path(found.base).is_file() else None
 
     def open(self) -> None:
         """Take the record away before anything is changed."""
@@ -149,7 +149,12 @@ class PrivateEngine:
         if alone:
             variables = {key: value for key, value in variables.items() if not key.startswith("PIP_")}
             variables["PIP_CONFIG_FILE"] = os.devnull
-        variables |= {"PYTHONUNBUFFERED": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_COLOR": "1"}
+        variables |= {
+            "PYTHONUNBUFFERED": "1",
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "PIP_NO_COLOR": "1",
+            "PIP_USER": "0",
+        }
         # What a cancelled pip leaves lying goes with the environment, and a small system disk is spared.
         return variables | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self.folder))
 

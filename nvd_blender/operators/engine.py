@@ -12,6 +12,8 @@ from .. import chores, engine, installation, platforms
 from ..labels import paragraph
 
 _DIALOG_PX = 460
+_UNPACKED = 3
+"""How many times as large packages are when they are unpacked."""
 
 
 class _Chore:
@@ -33,7 +35,7 @@ class _Chore:
             return {"CANCELLED"}
         return {"FINISHED"}
 
-    def ask(self, context: bpy.types.Context, refuse: Callable[[], None], yes: str) -> set[str]:
+    def ask(self, context: bpy.types.Context, refuse: Callable[[], object], yes: str) -> set[str]:
         """Ask first, unless it is refused anyway."""
         try:
             refuse()
@@ -59,7 +61,7 @@ class NVD_OT_install_engine(_Chore, bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         """Say what will be downloaded, and where to."""
-        return self.ask(context, lambda: installation.refuse(self._source()), "Install")
+        return self.ask(context, lambda: installation.plan(neural=self.neural, offline=self._source()), "Install")
 
     def question(self) -> list[str]:
         """What is downloaded, where it goes, what it needs."""
@@ -68,8 +70,8 @@ class NVD_OT_install_engine(_Chore, bpy.types.Operator):
         return [
             f"The packages are taken from {source}; nothing is downloaded."
             if source
-            else f"About {megabytes} MB are downloaded from Python's package registry.",
-            f"About {3 * megabytes} MB are written to {engine.private().folder}.",
+            else f"Up to about {megabytes} MB are downloaded from Python's package registry.",
+            f"They take about {_UNPACKED * megabytes} MB in to {engine.private().folder}.",
             "Nothing else on this machine is changed. Blender can be used meanwhile.",
         ]
 

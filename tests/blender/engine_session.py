@@ -118,6 +118,20 @@ while chore.state == "running":
     chore.wait(0.05)
 seen["cancelled"] = [chore.state, group_is_gone(chore._process), shown()]
 
+talker = out / "talker"
+talker.write_text("#!/bin/sh\nwhile :; do echo and another thing; done\n")
+talker.chmod(0o755)
+prefs().python = str(talker)
+chore = installation.check()
+for _ in range(3):
+    chore.wait(0.05)
+seen["talker"] = [chore.state]
+bpy.ops.nvd.cancel_engine()
+while chore.state == "running":
+    chore.wait(0.001)
+seen["talker"] += [chore.state, group_is_gone(chore._process)]
+prefs().python = ""
+
 jobs._jobs[out] = SimpleNamespace(state="running")
 seen["decomposing"] = said(bpy.ops.nvd.install_engine)
 jobs._jobs.clear()

@@ -82,6 +82,10 @@ def test_it_can_be_cancelled_and_only_one_runs(seen: dict[str, Any]):
     assert "Installing the engine was cancelled" in shown
 
 
+def test_a_program_that_never_stops_talking_keeps_nobody_waiting(seen: dict[str, Any]):
+    assert seen["talker"] == ["running", "cancelled", True]
+
+
 def test_nothing_is_changed_under_a_decomposition(seen: dict[str, Any]):
     assert "A decomposition is running" in seen["decomposing"]
 
@@ -122,7 +126,7 @@ def test_another_version_is_told_and_updated(full: dict[str, Any]):
 def test_removed_nothing_is_left_of_it(seen: dict[str, Any]):
     there, shown, told = seen["removed"]
     assert not there
-    assert "The engine is removed" in shown
+    assert "No engine is installed." in shown
     assert "[Install Engine]" in shown
     assert "Press Install Engine" in told
 

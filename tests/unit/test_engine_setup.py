@@ -199,7 +199,10 @@ def test_an_environment_whose_base_is_gone_does_not_count(finished, tmp_path: Pa
     assert finished.contents() is None
 
 
-@pytest.mark.parametrize("record", ["", "[]", "{", '{"version": "0.1.0"}', '{"a": 1}', "\x00"])
+@pytest.mark.parametrize(
+    "record",
+    ["", "[]", "{", '{"version": "0.1.0", "base": null, "neural": false}', '{"version": "0.1.0"}', '{"a": 1}', "\x00"],
+)
 def test_a_broken_record_is_none(finished, record: str) -> None:
     (finished.folder / private_engine._RECORD).write_text(record)
     assert finished.contents() is None
