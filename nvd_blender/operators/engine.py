@@ -71,8 +71,8 @@ class NVD_OT_install_engine(_Chore, bpy.types.Operator):
             f"The packages are taken from {source}; nothing is downloaded."
             if source
             else f"Up to about {megabytes} MB are downloaded from Python's package registry.",
-            f"They take about {_UNPACKED * megabytes} MB in to {engine.private().folder}.",
-            "Nothing else on this machine is changed. Blender can be used meanwhile.",
+            f"They take about {_UNPACKED * megabytes} MB in {engine.private().folder}.",
+            "It needs no administrator's rights, and Blender can be used meanwhile.",
         ]
 
     def execute(self, _context: bpy.types.Context) -> set[str]:

@@ -99,6 +99,10 @@ bpy.ops.extensions.package_install_files(filepath=str(zip_path), repo="user_defa
 chores, engine, installation, jobs, panels = map(module, ("chores", "engine", "installation", "jobs", "panels"))
 seen["panel"] = shown(panels._draw_engine)
 seen["none"] = shown()
+asks = module("operators.engine").NVD_OT_install_engine.question
+seen["asks"] = [
+    " ".join(asks(SimpleNamespace(neural=False, _source=lambda source=source: source))) for source in (None, wheels)
+]
 seen["offline"] = said(bpy.ops.nvd.install_engine)
 seen["unchosen"] = said(bpy.ops.nvd.check_engine)
 

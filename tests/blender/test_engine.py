@@ -56,6 +56,13 @@ def test_without_an_engine_the_panel_leads_to_the_button(seen: dict[str, Any]):
     assert "[nvd.remove_engine]" not in seen["none"]
 
 
+def test_it_asks_with_how_much_and_where_to(seen: dict[str, Any], out: Path):
+    online, offline = seen["asks"]
+    assert "about 160 MB are downloaded" in online
+    assert f"from {out / 'wheels'}; nothing is downloaded" in offline
+    assert all(str(out / "profile with space") in told for told in (online, offline))
+
+
 def test_without_online_access_it_says_so_and_what_to_do(seen: dict[str, Any]):
     for told in (seen["offline"], seen["none"]):
         assert "not allowed to go online" in told
