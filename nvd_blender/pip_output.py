@@ -13,7 +13,9 @@ _FETCHING: Final = re.compile(
     r"(?: \((?P<size>[\d.]+) (?P<unit>[kM]?)B\))?(?: \(from .*)?$"
 )
 _UNPACKING: Final = re.compile(r"Installing collected packages: (?P<names>.*)")
-_NO_CONNECTION: Final = re.compile(r"after connection broken by '(?P<why>.*)'")
+_NO_CONNECTION: Final = re.compile(
+    r".*Retry\(total=(?P<left>\d+),.* connection broken by '(?:.*>: )?(?P<why>.*?)'?\)?':"
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ def follow(line: str, before: Progress) -> Progress:
         return Progress(doing, before.fetched_mb + before.size_mb, size)
     if found := _UNPACKING.match(line):
         return replace(before, doing=f"Unpacking {len(found['names'].split(','))} packages", unpacking=True)
+    if _NO_CONNECTION.match(line):
+        return replace(before, doing="No connection, trying again")
     return before
 
 
@@ -55,6 +59,7 @@ def failing_line(lines: Iterable[str]) -> str:
     """The line that says why a program failed: the last that is called an error, else the last there is."""
     spoken = [line.strip() for line in lines if line.strip()]
     errors = [line.partition(":")[2].strip() for line in spoken if line.upper().startswith("ERROR:")]
-    if broken := next(filter(None, map(_NO_CONNECTION.search, spoken)), None):
-        return f"The package registry cannot be reached: {broken['why']}"
+    for broken in filter(None, map(_NO_CONNECTION.match, spoken)):
+        if broken["left"] == "0":  # which pip only calls a package that it does not find
+            return f"The package registry cannot be reached: {broken['why']}"
     return next(reversed(errors or spoken), "it said nothing")

@@ -108,13 +108,24 @@ def test_what_pip_does_in_words() -> None:
     ]
 
 
+RETRYING = (
+    "WARNING: Retrying (Retry(total={}, connect=None, read=None, redirect=None, status=None)) after connection broken "
+    "by 'NewConnectionError('<pip._vendor.HTTPConnection object at 0x7f>: Cannot connect: [Errno 111] Refused')': /av/"
+)
+
+
+def test_a_connection_that_is_tried_again_is_told() -> None:
+    assert pip_output.follow(RETRYING.format(2), pip_output.Progress("a", 1)).doing == "No connection, trying again"
+
+
 @pytest.mark.parametrize(
     ("said", "line"),
     [
         (["ERROR: first", "ERROR: No matching distribution found for av>=16", "", "[notice] new pip"], "No matching"),
         (["Error: [Errno 13] Permission denied: '/x'", ""], "[Errno 13] Permission denied: '/x'"),
         (["something", "  at last  ", "\n"], "at last"),
-        (["WARNING: Retrying (...) after connection broken by 'NoRoute(1)': /numpy", "ERROR: none"], "NoRoute(1)"),
+        ([RETRYING.format(0), "ERROR: No match"], "cannot be reached: Cannot connect: [Errno 111] Refused"),
+        ([RETRYING.format(3), "ERROR: No space left on device"], "No space left on device"),
         ([], "it said nothing"),
     ],
 )
