@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import jobs, operators, panels, preferences, properties
+from . import chores, jobs, operators, panels, preferences, properties
 
 _MODULES = (preferences, properties, operators, panels)
 
@@ -14,7 +14,8 @@ def register() -> None:
 
 
 def unregister() -> None:
-    """Called by Blender when the extension is disabled. Running jobs are told to stop; they can be resumed."""
+    """Called by Blender when the extension is disabled. What runs is told to stop; jobs can be resumed."""
+    chores.stop()
     jobs.stop_all()
     for module in reversed(_MODULES):
         module.unregister()

@@ -23,6 +23,7 @@ from nvd_core import __version__, protocol
 from nvd_core.errors import NvdError
 
 from . import compat, engine
+from .labels import redraw
 
 State = Literal["running", "done", "failed", "cancelled"]
 
@@ -184,6 +185,11 @@ def running(folder: Path) -> Job | None:
     return job if job is not None and job.state == "running" else None
 
 
+def any_running() -> bool:
+    """Whether any job is at work."""
+    return any(job.state == "running" for job in _jobs.values())
+
+
 def stop_all() -> None:
     """Cancel what runs, and leave no timer and no process behind."""
     if bpy.app.timers.is_registered(_poll_all):
@@ -192,7 +198,7 @@ def stop_all() -> None:
         if job.state == "running":
             job.cancel()
     end = time.monotonic() + 2 * _GRACE_S
-    while any(job.state == "running" for job in _jobs.values()) and time.monotonic() < end:
+    while any_running() and time.monotonic() < end:
         for job in _jobs.values():
             job.wait(_POLL_S)
     _jobs.clear()
@@ -201,12 +207,5 @@ def stop_all() -> None:
 def _poll_all() -> float | None:
     for job in _jobs.values():
         job.poll()
-    _redraw()
-    return _POLL_S if any(job.state == "running" for job in _jobs.values()) else None
-
-
-def _redraw() -> None:
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type in {"SEQUENCE_EDITOR", "CLIP_EDITOR"}:
-                area.tag_redraw()
+    redraw("SEQUENCE_EDITOR", "CLIP_EDITOR")
+    return _POLL_S if any_running() else None

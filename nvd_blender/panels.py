@@ -4,8 +4,11 @@ from typing import ClassVar
 
 import bpy
 
-from . import compat, jobs
+from nvd_core.errors import SetupError
+
+from . import compat, engine, jobs
 from .compositor import atlas_nodes, results
+from .labels import paragraph
 from .properties import NVD_PG_settings
 
 
@@ -17,6 +20,7 @@ class _Panel:
     def draw(self, context: bpy.types.Context) -> None:
         """Drawn by Blender."""
         scene = compat.sequencer_scene(context) if self.bl_space_type == "SEQUENCE_EDITOR" else context.scene
+        _draw_engine(self.layout)
         _draw_job(self.layout, scene)
         _draw_progress(self.layout)
         _draw_results(self.layout)
@@ -54,6 +58,15 @@ class NVD_OT_edit_masks(bpy.types.Operator):
         return {"FINISHED"}
 
 
+def _draw_engine(layout: bpy.types.UILayout) -> None:
+    """Where there is no engine, what to do about it."""
+    try:
+        engine.worker_python()
+    except SetupError as error:
+        paragraph(layout, str(error), icon="INFO")
+        layout.operator("preferences.addon_show", text="Open Preferences", icon="PREFERENCES").module = __package__
+
+
 def _draw_job(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
     layout.use_property_split = True
     for index, mask in enumerate(scene.nvd.masks):
@@ -79,7 +92,7 @@ def _draw_progress(layout: bpy.types.UILayout) -> None:
         layout.operator("nvd.cancel", icon="X")
         return
     for text in filter(None, (job.error, *job.warnings)):
-        layout.label(text=text, icon="ERROR")
+        paragraph(layout, text, icon="ERROR")
     if job.state in {"cancelled", "failed"}:
         layout.operator("nvd.decompose_clip", text="Resume", icon="PLAY").resume = True
     elif "psnr" in job.metrics:

@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Literal
 
+from nvd_core import __version__
+
 Severity = Literal["ok", "missing", "optional"]
 
 _NEEDED: Final = {
@@ -46,6 +48,7 @@ def examine() -> list[Finding]:
             detail=f"{platform.python_version()}, needs 3.11 or later",
         )
     ]
+    findings.append(Finding(what="nvd-blender", state="ok", detail=__version__))
     findings += [_package(name, module) for name, module in _NEEDED.items()]
     findings += [
         Finding(what=name, state="ok" if find_spec(name) else "optional", detail=text)

@@ -1,12 +1,8 @@
-"""The artist's path in real Blenders, one process a version: strip, operator, tree, render, strip.
-
-The Blenders are named by NVD_BLENDERS: paths of Pythons that have ``bpy``, separated as in PATH.
-"""
+"""The artist's path in real Blenders, one process a version: strip, operator, tree, render, strip."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,14 +11,13 @@ from typing import Any, NamedTuple
 import av
 import numpy as np
 import pytest
+from blenders import BLENDERS
 
 from nvd_core.clip.pictures import read_rgb, write_png
 from nvd_core.conventions import Size
 from nvd_core.demo_clip import write_clip
 
-ROOT = Path(__file__).parents[2]
 SIZE, FRAMES, FIRST = Size(192, 108), 8, 101
-BLENDERS = [Path(path) for path in os.environ.get("NVD_BLENDERS", "").split(os.pathsep) if path]
 
 pytestmark = pytest.mark.skipif(not BLENDERS, reason="NVD_BLENDERS names no Python with bpy")
 
@@ -50,14 +45,6 @@ def pictures(folder: Path) -> list[np.ndarray]:
 def difference(ours: list[np.ndarray], theirs: list[np.ndarray]) -> int:
     """The largest difference of any sample, of 255."""
     return max(int(np.abs(one - other).max()) for one, other in zip(ours, theirs, strict=True))
-
-
-@pytest.fixture(scope="module")
-def extension(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The zip, freshly built."""
-    out = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, ROOT / "tools" / "build_extension.py", out]
-    return Path(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
 
 
 @pytest.fixture(scope="module", params=BLENDERS, ids=[path.parents[1].name for path in BLENDERS])
@@ -109,7 +96,7 @@ def test_enabling_brings_nothing_heavy_into_blender(session: Session):
     ("what", "words"),
     [
         ("no_strip", "No movie or image strip is active"),
-        ("no_engine", "No engine is set"),
+        ("no_engine", "No engine is installed"),
         ("wrong_engine", "ended with code 1"),
         ("reversed", "plays backwards"),
         ("no_result", "Decompose it first"),

@@ -1,0 +1,197 @@
+"""Runs inside Blender: the buttons of the preferences, without a window. Writes what was seen as JSON.
+
+``python engine_session.py ZIP WHEELS CLIP OUT [full]``; WHEELS is a folder from which nothing can be installed. Only
+with ``full`` is the engine really installed, over the network as pip is configured.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+zip_path, wheels, clip, out = (Path(argument) for argument in sys.argv[1:5])
+os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile with space")
+os.environ.pop("NVD_PYTHON", None)
+
+import bpy  # noqa: E402 (it reads the environment)
+
+seen: dict = {"version": bpy.app.version_string}
+package = "bl_ext.user_default.nvd_blender"
+
+
+class Layout:
+    """Takes down what a panel shows."""
+
+    def __init__(self) -> None:
+        self.text, self.buttons = [], []
+
+    def box(self, **_options) -> "Layout":
+        return self
+
+    row = column = box
+
+    def label(self, *, text: str, **_options) -> None:
+        self.text.append(text)
+
+    def prop(self, _owner, _name: str, *, text: str = "") -> None:
+        self.text.append(text)
+
+    def progress(self, *, factor: float, text: str) -> None:
+        assert 0 <= factor <= 1
+        self.text.append(text)
+
+    def operator(self, name: str, *, text: str = "", **_options) -> SimpleNamespace:
+        self.buttons.append(text or name)
+        return SimpleNamespace()
+
+
+def shown(draw=None) -> str:
+    """All that the preferences, or another panel, show."""
+    layout = Layout()
+    if draw:
+        draw(layout)
+    else:
+        chosen = SimpleNamespace(layout=layout, neural=prefs().neural, wheels=prefs().wheels, python=prefs().python)
+        module("preferences").NVD_AP_preferences.draw(chosen, bpy.context)
+    return " ".join([*layout.text, *(f"[{button}]" for button in layout.buttons)])
+
+
+def module(name: str):
+    return __import__(f"{package}.{name}", fromlist=["*"])
+
+
+def prefs():
+    return bpy.context.preferences.addons[package].preferences
+
+
+def said(operator, **options) -> str:
+    """What an operator says when it refuses; empty if it does not."""
+    try:
+        assert operator(**options) == {"FINISHED"}
+    except RuntimeError as error:
+        return str(error)
+    return ""
+
+
+def error_of(function) -> str:
+    try:
+        return str(function())
+    except Exception as error:  # noqa: BLE001 (it is looked at)
+        return str(error)
+
+
+def group_is_gone(process) -> bool:
+    """Whether nothing is left of a process and what it has started; the system may take a moment to bury the dead."""
+    for _ in range(200):
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+# -- nothing is there yet ------------------------------------------------------------------------------
+bpy.ops.wm.read_factory_settings(use_empty=True)
+bpy.ops.extensions.package_install_files(filepath=str(zip_path), repo="user_default", enable_on_install=True)
+chores, engine, installation, jobs, panels = map(module, ("chores", "engine", "installation", "jobs", "panels"))
+seen["panel"] = shown(panels._draw_engine)
+seen["none"] = shown()
+asks = module("operators.engine").NVD_OT_install_engine.question
+seen["asks"] = [
+    " ".join(asks(SimpleNamespace(neural=False, _source=lambda source=source: source))) for source in (None, wheels)
+]
+seen["offline"] = said(bpy.ops.nvd.install_engine)
+seen["unchosen"] = said(bpy.ops.nvd.check_engine)
+
+# -- installations that fail -----------------------------------------------------------------------------
+seen["no_wheels"] = said(bpy.ops.nvd.install_engine, offline=str(clip))
+seen["bad_wheels"] = said(bpy.ops.nvd.install_engine, offline=str(wheels))
+seen["after_bad_wheels"] = shown()
+seen["half_made"] = [engine.private().folder.exists(), engine.private().contents() is None]
+seen["still_none"] = error_of(engine.worker_python)
+
+bpy.context.preferences.system.use_online_access = True
+chore = installation.install(neural=False, offline=None)
+seen["while_running"] = shown()
+seen["busy"] = [said(bpy.ops.nvd.install_engine), said(bpy.ops.nvd.remove_engine)]
+assert bpy.ops.nvd.cancel_engine() == {"FINISHED"}
+while chore.state == "running":
+    chore.wait(0.05)
+seen["cancelled"] = [chore.state, group_is_gone(chore._process), shown()]
+
+talker = out / "talker"
+talker.write_text("#!/bin/sh\nwhile :; do echo and another thing; done\n")
+talker.chmod(0o755)
+prefs().python = str(talker)
+chore = installation.check()
+for _ in range(3):
+    chore.wait(0.05)
+seen["talker"] = [chore.state]
+bpy.ops.nvd.cancel_engine()
+while chore.state == "running":
+    chore.wait(0.001)
+seen["talker"] += [chore.state, group_is_gone(chore._process)]
+prefs().python = ""
+
+jobs._jobs[out] = SimpleNamespace(state="running")
+seen["decomposing"] = said(bpy.ops.nvd.install_engine)
+jobs._jobs.clear()
+
+# -- a Python of the user's --------------------------------------------------------------------------------
+for name, path in (("wrong_python", "/bin/false"), ("bare_python", sys.executable), ("no_python", "/nowhere/python")):
+    prefs().python = path
+    seen[name] = [said(bpy.ops.nvd.check_engine), shown()]
+prefs().python = ""
+
+if "full" in sys.argv:
+    # -- install, decompose, update ------------------------------------------------------------------------
+    assert bpy.ops.nvd.install_engine() == {"FINISHED"}
+    seen["installed"] = shown()
+    prefs().neural = True
+    seen["wants_torch"] = shown()
+    prefs().neural = False
+    os.environ["NVD_PYTHON"] = "/bin/false"
+    seen["python"] = [str(engine.worker_python()), str(engine.private().python)]
+    compat = module("compat")
+    strips = compat.strips(bpy.context.scene.sequence_editor_create())
+    plates = sorted(clip.iterdir())
+    strip = strips.new_image(name="shot", filepath=str(plates[0]), channel=1, frame_start=1)
+    for plate in plates[1:]:
+        strip.elements.append(plate.name)
+    strip.frame_final_duration = len(plates)
+    bpy.context.scene.sequence_editor.active_strip = strip
+    bpy.context.scene.nvd.settings.preset = "preview"
+    bpy.context.scene.nvd.folder = str(out / "result")
+    if compat.IS_5:
+        bpy.context.workspace.sequencer_scene = bpy.context.scene
+    assert bpy.ops.nvd.decompose_clip() == {"FINISHED"}
+
+    Contents = module("private_engine").Contents
+    engine.private().close(Contents(version="0.0.1", base=sys.executable, neural=False))
+    seen["outdated"] = shown()
+    assert bpy.ops.nvd.install_engine() == {"FINISHED"}
+    seen["updated"] = shown()
+
+    prefs().python = str(engine.private().python)
+    assert bpy.ops.nvd.check_engine() == {"FINISHED"}
+    seen["checked"] = shown()
+    prefs().python = ""
+    del os.environ["NVD_PYTHON"]
+
+# -- remove ------------------------------------------------------------------------------------------------
+assert bpy.ops.nvd.remove_engine() == {"FINISHED"}
+seen["removed"] = [engine.private().folder.exists(), shown(), error_of(engine.worker_python)]
+
+# -- leaving nothing behind ----------------------------------------------------------------------------------
+seen["left"] = []
+for _ in range(10):
+    chore = module("installation").install(neural=False, offline=None)
+    chores = module("chores")
+    bpy.ops.preferences.addon_disable(module=package)
+    if bpy.app.timers.is_registered(chores._poll) or not group_is_gone(chore._process) or chores.latest():
+        seen["left"].append(chore.name)
+    bpy.ops.preferences.addon_enable(module=package)
+(out / "seen.json").write_text(json.dumps(seen))

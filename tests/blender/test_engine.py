@@ -1,0 +1,142 @@
+"""Install Engine, Check and Remove Engine in real Blenders; in the newest of them, with a real installation."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blenders import BLENDERS
+
+from nvd_core import __version__
+from nvd_core.conventions import Size
+from nvd_core.demo_clip import write_clip
+from nvd_core.folder import read_manifest
+
+pytestmark = pytest.mark.skipif(not BLENDERS, reason="NVD_BLENDERS names no Python with bpy")
+
+
+@pytest.fixture(scope="module", params=BLENDERS, ids=[path.parents[1].name for path in BLENDERS])
+def out(request: pytest.FixtureRequest, extension: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a session in one Blender wrote."""
+    out = tmp_path_factory.mktemp("engine")
+    wheels = out / "wheels"
+    wheels.mkdir()
+    (wheels / "something_else-1.0-py3-none-any.whl").touch()
+    clip = write_clip(out / "clip", 3, Size(128, 96)).frames
+    full = ["full"] if request.param == BLENDERS[-1] else []
+    session = Path(__file__).with_name("engine_session.py")
+    done = subprocess.run(
+        [request.param, session, extension, wheels, clip, out, *full],
+        capture_output=True, text=True, check=False, cwd=out,
+    )  # fmt: skip
+    assert (out / "seen.json").is_file(), done.stdout[-3000:] + done.stderr[-3000:]
+    return out
+
+
+@pytest.fixture
+def seen(out: Path) -> dict[str, Any]:
+    return json.loads((out / "seen.json").read_text())
+
+
+@pytest.fixture
+def full(seen: dict[str, Any]) -> dict[str, Any]:
+    if "installed" not in seen:
+        pytest.skip("installed in the newest Blender alone")
+    return seen
+
+
+def test_without_an_engine_the_panel_leads_to_the_button(seen: dict[str, Any]):
+    assert "No engine is installed. Press Install Engine" in seen["panel"]
+    assert "[Open Preferences]" in seen["panel"]
+    assert "No engine is installed." in seen["none"]
+    assert "[Install Engine]" in seen["none"]
+    assert "[nvd.remove_engine]" not in seen["none"]
+
+
+def test_it_asks_with_how_much_and_where_to(seen: dict[str, Any], out: Path):
+    online, offline = seen["asks"]
+    assert "about 160 MB are downloaded" in online
+    assert f"from {out / 'wheels'}; nothing is downloaded" in offline
+    assert all(str(out / "profile with space") in told for told in (online, offline))
+
+
+def test_without_online_access_it_says_so_and_what_to_do(seen: dict[str, Any]):
+    for told in (seen["offline"], seen["none"]):
+        assert "not allowed to go online" in told
+        assert "name an offline wheel folder" in told
+
+
+def test_a_wrong_wheel_folder_shows_the_failing_line_and_can_be_mended(seen: dict[str, Any]):
+    assert "no wheels in the offline folder" in seen["no_wheels"]
+    for told in (seen["bad_wheels"], seen["after_bad_wheels"]):
+        assert "Installing packages failed: No matching distribution found for" in told
+    assert "engine.log" in seen["after_bad_wheels"]
+    assert "not finished" in seen["after_bad_wheels"]
+    assert "[Install Engine]" in seen["after_bad_wheels"]
+    assert seen["half_made"] == [True, True]
+    assert "No engine is installed" in seen["still_none"]
+
+
+def test_it_can_be_cancelled_and_only_one_runs(seen: dict[str, Any]):
+    assert "Making the environment" in seen["while_running"]
+    assert "[nvd.cancel_engine]" in seen["while_running"]
+    assert all("Installing the engine is not finished" in told for told in seen["busy"])
+    state, gone, shown = seen["cancelled"]
+    assert (state, gone) == ("cancelled", True)
+    assert "Installing the engine was cancelled" in shown
+
+
+def test_a_program_that_never_stops_talking_keeps_nobody_waiting(seen: dict[str, Any]):
+    assert seen["talker"] == ["running", "cancelled", True]
+
+
+def test_nothing_is_changed_under_a_decomposition(seen: dict[str, Any]):
+    assert "A decomposition is running" in seen["decomposing"]
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("wrong_python", "does not answer as an engine does"),
+        ("bare_python", "nvd-blender[engine] is not installed there"),
+        ("no_python", "The engine's Python is not there"),
+    ],
+)
+def test_a_chosen_python_is_checked_in_words(seen: dict[str, Any], what: str, words: str):
+    reported, shown = seen[what]
+    assert words in reported
+    assert words in shown
+    assert "No Python is chosen" in seen["unchosen"]
+
+
+def test_installed_it_decomposes(full: dict[str, Any], out: Path):
+    assert f"The engine {__version__} is installed" in full["installed"]
+    assert "[Install Engine]" not in full["installed"]
+    assert full["python"][0] == full["python"][1]
+    assert read_manifest(out / "result").layers == ("background",)
+
+
+def test_torch_can_be_added(full: dict[str, Any]):
+    assert "[Add Neural Solver]" in full["wants_torch"]
+
+
+def test_another_version_is_told_and_updated(full: dict[str, Any]):
+    assert f"has version 0.0.1, the extension {__version__}" in full["outdated"]
+    assert "[Update Engine]" in full["outdated"]
+    assert f"The engine {__version__} is installed" in full["updated"]
+    assert "has all that the engine needs" in full["checked"]
+
+
+def test_removed_nothing_is_left_of_it(seen: dict[str, Any]):
+    there, shown, told = seen["removed"]
+    assert not there
+    assert "No engine is installed." in shown
+    assert "[Install Engine]" in shown
+    assert "Press Install Engine" in told
+
+
+def test_disabling_ten_times_leaves_no_timer_and_no_process(seen: dict[str, Any]):
+    assert seen["left"] == []
