@@ -94,7 +94,7 @@ def _step(task: Task) -> float:
 
 SOLVERS: Final[dict[str, Callable[[Task], float]]] = {
     "lattice": partial(_solve, "nvd_core.lattice.solve", Settings()),
-    "published, one step": _step,
+    "published step": _step,
 }
 
 

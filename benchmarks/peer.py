@@ -63,7 +63,7 @@ def main(
     /,
     *,
     mask: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="NAME=PATH", help="As there, front to back.")] = (),
-    height: Annotated[int, arg(help="Lines that both work at.")] = 216,
+    height: Annotated[int, arg(help="Lines of the clip that both are given.")] = 216,
     frames: Annotated[str, arg(metavar="A-B", help="Plate frame numbers; all if empty.")] = "",
     until: Annotated[float, arg(metavar="DB", help="PSNR that both have to reach.")] = 22,
     seconds: Annotated[float, arg(help="CPU seconds after which the recipe is given up.")] = 5000,
