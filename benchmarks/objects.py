@@ -40,7 +40,7 @@ from nvd_core.steps import finished
 _PUBLISHED_HOURS: Final = {1: 1.2, 3: 2.2, 5: 3.2}
 """Of Hashing-NVD by objects, on an RTX 3090: run again, and reported, by the authors of RNA."""
 
-_DISC_PX: Final = 71
+_DISC_PX: Final = 121
 
 Masks: TypeAlias = tuple[MaskSource, ...]
 
@@ -76,11 +76,11 @@ def _solve(module: str, settings: Settings, task: Task) -> float:
 
 def _step(task: Task) -> float:
     """CPU seconds of a training step of the published recipe."""
-    import torch  # noqa: PLC0415 (only this needs it)
-
-    from nvd_core.neural.footage import prepare_footage  # noqa: PLC0415
+    from nvd_core.neural.footage import prepare_footage  # noqa: PLC0415 (only this needs torch)
     from nvd_core.neural.recipe import Recipe  # noqa: PLC0415
     from nvd_core.neural.train import Training  # noqa: PLC0415
+
+    import torch  # noqa: PLC0415 # isort: skip (after the solver, which keeps its threads from spinning)
 
     torch.set_num_threads(WORKERS)
     footage = finished(prepare_footage(task.shot, torch.device("cpu")), lambda _: None)
@@ -95,7 +95,7 @@ def _step(task: Task) -> float:
 SOLVERS: Final[dict[str, Callable[[Task], float]]] = {
     "lattice": partial(_solve, "nvd_core.lattice.solve", Settings()),
     "lattice, refined": partial(_solve, "nvd_core.neural.solve", Settings(solver="neural", device="cpu")),
-    "published, one step": _step,
+    "published step": _step,
 }
 
 
@@ -133,7 +133,7 @@ def _write_clip(folder: Path, objects: int, frames: int) -> Masks:
         picture = read_rgb(path).astype(np.float32)
         for index, (name, disc) in enumerate(discs.items()):
             turn = cv2.getRotationMatrix2D((_DISC_PX / 2, _DISC_PX / 2), 40 * np.sin(0.2 * t + index), 1.0)
-            turn[:, 2] += 30 + 105 * index + 25 * np.sin(0.15 * t + index), 20 + 150 * (index % 2) + 2 * t / 3
+            turn[:, 2] += 5 + 105 * index + 25 * np.sin(0.15 * t + index), 10 + 130 * (index % 2) + t / 2
             placed = cv2.warpAffine(disc, turn, picture.shape[1::-1])
             picture = placed[..., :3] + picture * (1 - placed[..., 3:])
             write_png(
