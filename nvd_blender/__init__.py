@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import chores, jobs, operators, panels, preferences, properties
 
-_MODULES = (preferences, properties, operators, panels)
+_MODULES = (preferences, properties, operators, panels, jobs)
 
 
 def register() -> None:
@@ -16,6 +16,5 @@ def register() -> None:
 def unregister() -> None:
     """Called by Blender when the extension is disabled. What runs is told to stop; jobs can be resumed."""
     chores.stop()
-    jobs.stop_all()
     for module in reversed(_MODULES):
         module.unregister()

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import bpy
 
-from nvd_core.folder import Manifest, Source, inside
+from nvd_core.folder import Manifest, Source, inside, read_manifest
 
 from . import compat
 from .compat import Node, Socket, Tree
@@ -36,6 +36,15 @@ OWNED_FROM: Final = 0.9
 """As in :mod:`nvd_core.compositing`, which cannot be imported here: it needs numpy. A test compares them."""
 
 _COLOUR, _NUMBER, _VECTOR = "NodeSocketColor", "NodeSocketFloat", "NodeSocketVector"
+
+
+def load_result(folder: Path) -> bpy.types.Scene:
+    """Build the scene of a finished decomposition.
+
+    Raises:
+        InputError: the folder is none.
+    """
+    return build_scene(folder, read_manifest(folder))
 
 
 def build_scene(folder: Path, manifest: Manifest) -> bpy.types.Scene:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import bpy
 
+from nvd_core.conventions import Size
 from nvd_core.errors import InputError
 
 from . import compat
@@ -43,6 +44,36 @@ class Footage:
         """Where a result goes if the user names no place: beside the footage."""
         stem = re.sub(r"[\s._#-]+$", "", self.clip.stem) or self.clip.parent.name
         return self.clip.parent / f"{stem}_nvd"
+
+
+class Selected(NamedTuple):
+    """What is selected: the Clip editor's clip, else the Sequencer's active strip.
+
+    Attributes:
+        footage: what it shows.
+        name: its name in Blender.
+        size: of its pictures; (0, 0) where Blender does not know it.
+        scene: whose settings are meant.
+    """
+
+    footage: Footage
+    name: str
+    size: Size
+    scene: bpy.types.Scene
+
+
+def selected(context: bpy.types.Context) -> Selected:
+    """What is selected. No file is read for it.
+
+    Raises:
+        InputError: nothing suitable is.
+    """
+    if clip := getattr(context, "edit_movieclip", None):
+        return Selected(from_movie_clip(clip, context.scene), clip.name, Size(*clip.size), context.scene)
+    scene = compat.sequencer_scene(context)
+    strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
+    found, element = from_strip(strip, scene), strip.elements[0]
+    return Selected(found, strip.name, Size(element.orig_width, element.orig_height), scene)
 
 
 def from_strip(strip: Any, scene: bpy.types.Scene) -> Footage:  # noqa: ANN401 (its class differs between versions)

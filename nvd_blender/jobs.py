@@ -1,211 +1,190 @@
-"""Running jobs: the only module that starts a worker or reads what it says.
-
-A job holds no Blender data, so it survives opening another file. A thread only puts lines aside; what
-they mean is worked out where Blender's data may be touched, in :meth:`Job.poll`.
-"""
+"""The jobs of this Blender: one runs, others wait, and those that an earlier Blender has left are found again."""
 
 from __future__ import annotations
 
-import json
-import queue
-import subprocess
-import threading
+import atexit
+import os
 import time
-import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import bpy
 
-from nvd_core import __version__, protocol
-from nvd_core.errors import NvdError
+from nvd_core.errors import InputError
 
-from . import compat, engine
+from . import compat, engine, previews, records
+from .job import Job
 from .labels import redraw
 
-State = Literal["running", "done", "failed", "cancelled"]
-
-_GRACE_S: Final = 10.0
-"""A worker that was asked to stop is killed after this long."""
-
 _POLL_S: Final = 0.1
+_LOOK_S: Final = 3.0
+
+_PATIENCE_S: Final = 2.0
+"""How long a worker has to stop by itself when the extension is disabled or Blender quits."""
+
+_jobs: list[Job] = []
 
 
-@dataclass
-class Job:
-    """One decomposition in a worker process.
-
-    Attributes:
-        name: shown to the user.
-        folder: where the result goes.
-        on_done: called with the folder when it is finished.
-        job_file: what the worker reads.
-        log: what it says to a terminal; kept where it failed.
-        state: running until the worker has ended.
-        stage: what is being done.
-        done: 0 to 1.
-        eta_s: how long it may still take.
-        metrics: by name.
-        warnings: what the user should know.
-        error: why it failed.
-    """
-
-    name: str
-    folder: Path
-    on_done: Callable[[Path], object]
-    job_file: Path
-    log: Path
-    state: State = "running"
-    stage: str = ""
-    done: float = 0.0
-    eta_s: float | None = None
-    metrics: dict[str, float] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    error: str = ""
-    _lines: queue.SimpleQueue[str | None] = field(default_factory=queue.SimpleQueue)
-    _process: subprocess.Popen[str] | None = None
-    _kill_at: float | None = None
-
-    def start(self, *, resume: bool) -> None:
-        """Start the worker.
-
-        Raises:
-            SetupError: there is no engine.
-        """
-        self._process = engine.start_worker(self.job_file, self.folder, self.log, resume=resume)
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def poll(self) -> None:
-        """Take in what the worker has said since the last time."""
-        while self.state == "running":
-            try:
-                line = self._lines.get_nowait()
-            except queue.Empty:
-                break
-            if line is None:
-                self._ended()
-            elif (event := protocol.decode(line)) is not None:
-                self._take(event)
-        if self._kill_at is not None and self.state == "running" and time.monotonic() > self._kill_at:
-            self._process.kill()
-
-    def cancel(self) -> None:
-        """Ask the worker to stop; what it has finished stays, and can be resumed."""
-        self._kill_at = time.monotonic() + _GRACE_S
-        try:
-            self._process.stdin.write('{"type": "cancel"}\n')
-            self._process.stdin.flush()
-        except OSError:
-            pass  # it has ended already, which the next poll finds out
-
-    def wait(self, seconds: float) -> None:
-        """Give the worker this long to say something."""
-        time.sleep(seconds)
-        self.poll()
-
-    def _read(self) -> None:
-        for line in self._process.stdout:
-            self._lines.put(line)
-        self._lines.put(None)
-
-    def _take(self, event: protocol.Event) -> None:
-        match event:
-            case protocol.Hello(core=core) if core != __version__:
-                self.warnings.append(f"The engine has version {core}, the extension {__version__}. Install it again.")
-            case protocol.Stage(name=name, layer=layer):
-                self.stage = " ".join(filter(None, (name, layer)))
-            case protocol.Progress(done=done, eta_s=eta_s):
-                self.done, self.eta_s = done, eta_s
-            case protocol.Metric(name=name, value=value):
-                self.metrics[name] = value
-            case protocol.Caution(message=message, hint=hint):
-                self.warnings.append(f"{message}. {hint}")
-            case protocol.Failed(message=message, hint=hint, where=where):
-                self.error = f"{message}{f' ({where})' if where else ''}. {hint}".strip()
-
-    def _ended(self) -> None:
-        code = self._process.wait()
-        self.job_file.unlink(missing_ok=True)
-        if code == 0:
-            self.state, self.done = "done", 1.0
-            self.log.unlink(missing_ok=True)
-            try:
-                self.on_done(self.folder)
-            except (NvdError, RuntimeError, OSError) as error:  # Blender's own refusals are RuntimeErrors
-                self.state, self.error = "failed", f"The result cannot be loaded: {error}"
-        elif self._kill_at is not None:
-            self.state, self.error = "cancelled", "The job was cancelled. It can be resumed."
-        else:
-            self.state = "failed"
-            self.error = self.error or f"The worker ended with code {code}: {self._last_words()}. Its log: {self.log}"
-
-    def _last_words(self) -> str:
-        lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
-
-
-_jobs: dict[Path, Job] = {}
-
-
-def start(name: str, folder: Path, job: dict[str, Any], on_done: Callable[[Path], object], *, resume: bool) -> Job:
-    """Start a job.
+def start(name: str, folder: Path, job: dict[str, Any], *, resume: bool) -> Job:
+    """Start a job, or queue it behind the one that runs.
 
     Args:
         name: shown to the user.
         folder: where the result goes.
         job: as in ``job.toml``.
-        on_done: called with the folder when the job is finished, from the main thread.
-        resume: take up what a cancelled run has finished.
+        resume: take up what an earlier run of the same job has finished.
 
     Raises:
-        SetupError: there is no engine.
+        NvdError: there is no engine, or a job has that folder already.
     """
-    place = compat.extension_folder(__package__) / "jobs"
-    place.mkdir(parents=True, exist_ok=True)
-    job_file = place / f"{uuid.uuid4().hex}.json"
-    job_file.write_text(json.dumps(job), encoding="utf-8")
-    started = Job(name, folder, on_done, job_file, job_file.with_suffix(".log"))
-    started.start(resume=resume)
-    _jobs[folder] = started
-    if not bpy.app.background and not bpy.app.timers.is_registered(_poll_all):
-        bpy.app.timers.register(_poll_all, first_interval=_POLL_S, persistent=True)
+    engine.worker_python()
+    _refuse_twice(folder)
+    started = Job(records.leave(_place(), name, folder, job), resume)
+    for one in [one for one in _jobs if one.state == "done" or _same(one.folder, folder)]:
+        forget(one)  # what it was for, this one does
+    _jobs.append(started)
+    _go_on()
     return started
 
 
-def latest() -> Job | None:
-    """The job that was started last."""
-    return next(reversed(_jobs.values()), None)
+def listed() -> tuple[Job, ...]:
+    """What the panel shows, in the order in which it was begun."""
+    return tuple(_jobs)
 
 
-def running(folder: Path) -> Job | None:
-    """The job that is writing to a folder."""
-    job = _jobs.get(folder)
-    return job if job is not None and job.state == "running" else None
+def find(key: str) -> Job | None:
+    """The job of that key; without one, the job that runs."""
+    return next((job for job in _jobs if (job.key == key if key else job.state == "running")), None)
 
 
 def any_running() -> bool:
-    """Whether any job is at work."""
-    return any(job.state == "running" for job in _jobs.values())
+    """Whether any job is at work, or will be."""
+    return any(job.is_active for job in _jobs)
 
 
-def stop_all() -> None:
-    """Cancel what runs, and leave no timer and no process behind."""
-    if bpy.app.timers.is_registered(_poll_all):
-        bpy.app.timers.unregister(_poll_all)
-    for job in _jobs.values():
-        if job.state == "running":
-            job.cancel()
-    end = time.monotonic() + 2 * _GRACE_S
-    while any_running() and time.monotonic() < end:
-        for job in _jobs.values():
-            job.wait(_POLL_S)
+def resume(job: Job) -> Job:
+    """Start a job again that has ended or was left; it takes up what is finished. It is another object then.
+
+    Raises:
+        NvdError: there is no engine, or another Blender or job has it.
+    """
+    engine.worker_python()
+    _refuse_twice(job.folder)
+    _claim(job)
+    again = Job(job.record, resumes=job.record.has_checkpoint)
+    _jobs.remove(job)
+    _jobs.append(again)
+    _go_on()
+    return again
+
+
+def load(job: Job) -> None:
+    """Load the finished result of a job that was left.
+
+    Raises:
+        InputError: another Blender has it.
+    """
+    _claim(job)
+    job.load()
+
+
+def forget(job: Job) -> None:
+    """Take a job off the list; what lies in its folder stays."""
+    if job.record.take():
+        job.record.remove()
+    _jobs.remove(job)
+
+
+def wait_for(job: Job) -> None:
+    """Stay until a job has ended. For Blender without a window, where no timer runs."""
+    while job.is_active:
+        time.sleep(0.05)
+        _poll_all()
+
+
+def look_for_left() -> bool:
+    """List what earlier Blenders have left. Whether others, which somebody works on, may be left yet."""
+    known = {job.record.place for job in _jobs if job.state != "left"}
+    free, others = records.found(_place(), known)
+    _jobs[:] = [
+        *(Job(one, state="left", error=one.said, is_whole=one.is_whole) for one in free),
+        *(job for job in _jobs if job.state != "left"),
+    ]
+    return others
+
+
+def register() -> None:
+    """See :mod:`nvd_blender`."""
+    atexit.register(unregister)  # a thread that still reads when Python ends crashes Blender as a module
+    if not bpy.app.background:
+        bpy.app.timers.register(_look, first_interval=_POLL_S, persistent=True)
+
+
+def unregister() -> None:
+    """Stop what runs, and leave no timer and no process behind. Whatever is unfinished is found again."""
+    for timer in (_poll_all, _look):
+        if bpy.app.timers.is_registered(timer):
+            bpy.app.timers.unregister(timer)
+    atexit.unregister(unregister)
+    for job in _jobs:
+        job.abandon()
+    end = time.monotonic() + _PATIENCE_S
+    for job in _jobs:
+        job.end_by(end)
     _jobs.clear()
+    previews.free()
+
+
+def _refuse_twice(folder: Path) -> None:
+    """Two jobs on one folder would undo each other's work.
+
+    Raises:
+        InputError: one that runs or waits has it.
+    """
+    if any(job.is_active and _same(job.folder, folder) for job in _jobs):
+        raise InputError("A job of this Blender has that folder already", where=folder, hint="Wait or cancel it.")
+
+
+def _claim(job: Job) -> None:
+    """Hold a job's record.
+
+    Raises:
+        InputError: another Blender has it.
+    """
+    if not job.record.take():
+        _jobs.remove(job)
+        raise InputError(f"Another Blender has taken {job.name} up", where=job.folder, hint="Look for it there.")
+
+
+def _go_on() -> None:
+    """Start the next job if none is at work, and see to it that it is listened to."""
+    while not any(job.state == "running" for job in _jobs):
+        following = next((job for job in _jobs if job.state == "waiting"), None)
+        if following is None:
+            return
+        following.start()
+    if not bpy.app.background and not bpy.app.timers.is_registered(_poll_all):
+        bpy.app.timers.register(_poll_all, first_interval=_POLL_S, persistent=True)
 
 
 def _poll_all() -> float | None:
-    for job in _jobs.values():
-        job.poll()
-    redraw("SEQUENCE_EDITOR", "CLIP_EDITOR")
+    heard = [job.poll() for job in _jobs]
+    _go_on()
+    if any(heard):
+        redraw("SEQUENCE_EDITOR", "CLIP_EDITOR")
     return _POLL_S if any_running() else None
+
+
+def _look() -> float | None:
+    others = look_for_left()
+    redraw("SEQUENCE_EDITOR", "CLIP_EDITOR")
+    return _LOOK_S if others else None
+
+
+def _place() -> Path:
+    return compat.extension_folder(__package__) / "jobs"
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one folder, which need not be there."""
+    return os.path.normcase(one.resolve()) == os.path.normcase(other.resolve())

@@ -1,15 +1,19 @@
 """The sidebar of the Sequencer and the Clip editor: what to decompose, how far it is, what came out."""
 
+import os
 from typing import ClassVar
 
 import bpy
 
-from nvd_core.errors import SetupError
+from nvd_core.errors import NvdError, SetupError
+from nvd_core.forecast import forecast
+from nvd_core.settings import Settings
 
-from . import compat, engine, jobs
+from . import compat, engine, footage
 from .compositor import atlas_nodes, results
 from .labels import paragraph
-from .properties import NVD_PG_settings
+from .progress import draw_jobs
+from .properties import NVD_PG_settings, chosen_settings
 
 
 class _Panel:
@@ -22,7 +26,8 @@ class _Panel:
         scene = compat.sequencer_scene(context) if self.bl_space_type == "SEQUENCE_EDITOR" else context.scene
         _draw_engine(self.layout)
         _draw_job(self.layout, scene)
-        _draw_progress(self.layout)
+        _draw_forecast(self.layout, context)
+        draw_jobs(self.layout)
         _draw_results(self.layout)
 
 
@@ -82,21 +87,17 @@ def _draw_job(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
     layout.operator("nvd.decompose_clip", icon="RENDERLAYERS")
 
 
-def _draw_progress(layout: bpy.types.UILayout) -> None:
-    job = jobs.latest()
-    if job is None:
+def _draw_forecast(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """What it will take, where the clip's size is known."""
+    try:
+        chosen = footage.selected(context)
+    except NvdError:
         return
-    if job.state == "running":
-        left = "" if job.eta_s is None else f", {job.eta_s:.0f} s left"
-        layout.progress(factor=job.done, text=f"{job.stage}{left}")
-        layout.operator("nvd.cancel", icon="X")
-        return
-    for text in filter(None, (job.error, *job.warnings)):
-        paragraph(layout, text, icon="ERROR")
-    if job.state in {"cancelled", "failed"}:
-        layout.operator("nvd.decompose_clip", text="Resume", icon="PLAY").resume = True
-    elif "psnr" in job.metrics:
-        layout.label(text=f"{job.name}: {job.metrics['psnr']:.1f} dB", icon="CHECKMARK")
+    if all(chosen.size):
+        frames, layers = chosen.footage.last - chosen.footage.first + 1, len(chosen.scene.nvd.masks) + 1
+        settings = Settings(**chosen_settings(chosen.scene))
+        expected = str(forecast(chosen.size, frames, layers, settings, os.cpu_count() or 1))
+        paragraph(layout, f"{expected[0].upper()}{expected[1:]}", icon="TIME")
 
 
 def _draw_results(layout: bpy.types.UILayout) -> None:

@@ -26,6 +26,13 @@ class Size(NamedTuple):
         return f"{self.width}x{self.height}"
 
 
+def working_size(plate: Size, lines: int) -> Size:
+    """The plate's shape at this height; never larger than the plate."""
+    if lines >= plate.height:
+        return plate
+    return Size(max(2, round(plate.width * lines / plate.height / 2) * 2), lines)
+
+
 def u_from_x(x_px: T, width: int) -> T:
     """Horizontal atlas coordinate of a pixel position."""
     return (x_px + 0.5) / width  # type: ignore[operator]

@@ -12,13 +12,13 @@ from jaxtyping import Bool, Float32
 
 from nvd_core.clip.colour import display_from_linear, luma8, to_display, to_uint8
 from nvd_core.compositing import look_up, rebuild
-from nvd_core.conventions import Size, x_from_u, y_from_v
+from nvd_core.conventions import Size, working_size, x_from_u, y_from_v
 from nvd_core.decomposition import Decomposition, Frame
 from nvd_core.flow.dis import FlowPx
 from nvd_core.metrics import PooledPsnr, Texels, folded, pull, step_flow, uv_flow_error_px
 from nvd_core.parallel import map_ordered
 from nvd_core.settings import Settings, working_lines
-from nvd_core.shot import resized, working_size
+from nvd_core.shot import resized
 
 Sure = Bool[np.ndarray, "height width"]
 

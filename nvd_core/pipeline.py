@@ -42,6 +42,7 @@ from nvd_core.folder import (
     unwritable,
     write_manifest,
 )
+from nvd_core.forecast import disk_bytes
 from nvd_core.masks import open_mattes
 from nvd_core.measure import measure
 from nvd_core.protocol import Artifact, Caution, Done, Event, Metric, encode
@@ -50,12 +51,6 @@ from nvd_core.shot import Shot, prepare
 from nvd_core.solution import Solution
 
 _LEAST_PX: Final = 32
-
-_FRAME_BYTES_PX: Final = 6.0
-_LAYER_BYTES_PX: Final = 12.0
-_ATLAS_BYTES_PX: Final = 130.0
-"""Space on disk for a plate pixel: in a frame, in each layer of a frame, and in each atlas and its copies."""
-
 
 Solve: TypeAlias = Callable[[Shot, Settings, Checkpoints], Generator[Event, None, Solution]]
 
@@ -225,8 +220,7 @@ def _unmake(folders: list[Path]) -> None:
 
 def _check_space(folder: Path, size: Size, frames: int, layers: int) -> None:
     """Refuse to begin what the disk cannot hold."""
-    area = size.width * size.height
-    needed = area * (frames * (_FRAME_BYTES_PX + layers * _LAYER_BYTES_PX) + layers * _ATLAS_BYTES_PX)
+    needed = disk_bytes(size, frames, layers)
     place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(place).free
     if needed > free:

@@ -14,7 +14,7 @@ from jaxtyping import Num, UInt8
 
 from nvd_core.clip import Clip, Plate
 from nvd_core.clip.colour import to_display, to_uint8
-from nvd_core.conventions import Size
+from nvd_core.conventions import Size, working_size
 from nvd_core.errors import InputError
 from nvd_core.masks import Matte, Mattes
 from nvd_core.parallel import map_ordered
@@ -66,13 +66,6 @@ class Shot:
         """Frames at the plate's size, one after the other."""
         pairs = zip(numbers, self.clip.frames(numbers), self.mattes.frames(numbers), strict=True)
         return (PlateFrame(*pair) for pair in pairs)
-
-
-def working_size(plate: Size, lines: int) -> Size:
-    """The plate's shape at this height; never larger than the plate."""
-    if lines >= plate.height:
-        return plate
-    return Size(max(2, round(plate.width * lines / plate.height / 2) * 2), lines)
 
 
 def resized(picture: Num[np.ndarray, "..."], size: Size) -> Num[np.ndarray, "..."]:

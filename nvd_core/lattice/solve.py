@@ -16,6 +16,7 @@ from nvd_core.lattice.layer import LayerView
 from nvd_core.lattice.mapping import FLEXIBLE, RIGID, Stiffness, solve_mapping
 from nvd_core.lattice.matches import Matches, Registrar
 from nvd_core.lattice.picture import Frame, lay_out, layer_picture
+from nvd_core.lattice.preview import write_preview
 from nvd_core.lattice.refine import mean_error, register_again
 from nvd_core.lattice.solution import LatticeSolution, SolvedLayer
 from nvd_core.lattice.spline import Lattice, LayerMap
@@ -68,7 +69,7 @@ def solve(shot: Shot, settings: Settings, checkpoints: Checkpoints) -> Generator
     """Decompose a shot.
 
     Yields:
-        Stages, and progress from 0 to 1.
+        Stages, progress from 0 to 1, and a preview of every atlas.
 
     Returns:
         The solution.
@@ -102,6 +103,7 @@ def build_atlases(
         canvas = lay_out(layer, mapping, density, LARGEST)
         steps = _kept_atlas(shot, layer, index, mapping, canvas, checkpoints, rounds=quality.atlas_rounds)
         atlas = yield from _progress(steps, index, len(shot.layers))
+        yield write_preview(atlas, name, checkpoints.folder)
         layers.append(SolvedLayer(name, mapping, canvas, atlas))
     return tuple(layers)
 

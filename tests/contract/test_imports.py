@@ -13,7 +13,7 @@ import pytest
 import nvd_core
 
 ROOT = Path(__file__).parents[2]
-CARRIED = ["errors", "settings", "conventions", "protocol", "folder"]
+CARRIED = ["errors", "settings", "conventions", "protocol", "folder", "forecast"]
 
 
 def loaded_by(*modules: str) -> set[str]:

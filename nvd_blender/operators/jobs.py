@@ -1,0 +1,115 @@
+"""What can be done with a job: Cancel, Resume, Load, Forget, Copy Diagnostics."""
+
+from typing import ClassVar
+
+import bpy
+
+from nvd_core.errors import NvdError, as_told
+
+from .. import diagnostics, jobs
+from ..job import Job
+
+
+def report(operator: bpy.types.Operator, job: Job) -> set[str]:
+    """Tell how a job went; without a window, wait for that."""
+    if bpy.app.background:
+        jobs.wait_for(job)
+    for warning in job.warnings:
+        operator.report({"WARNING"}, warning)
+    if job.error:
+        operator.report({"ERROR"}, job.error)
+        return {"CANCELLED"}
+    return {"FINISHED"}
+
+
+class _OfJob:
+    bl_options: ClassVar = {"INTERNAL"}
+
+    job: bpy.props.StringProperty(name="Job", description="Which; the one that runs if empty", options={"SKIP_SAVE"})
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Do it, or say why not."""
+        found = jobs.find(self.job)
+        if found is None:
+            self.report({"ERROR"}, "There is no such job any more")
+            return {"CANCELLED"}
+        try:
+            return self.run(context, found)
+        except (NvdError, OSError) as error:
+            self.report({"ERROR"}, str(as_told(error)))
+            return {"CANCELLED"}
+
+
+class NVD_OT_cancel(_OfJob, bpy.types.Operator):
+    """Stop the decomposition, or take it out of the queue; it can be resumed"""
+
+    bl_idname = "nvd.cancel"
+    bl_label = "Cancel"
+    bl_options: ClassVar = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        """Only while a job runs or waits."""
+        return jobs.any_running()
+
+    def run(self, _context: bpy.types.Context, job: Job) -> set[str]:
+        """Ask the worker to stop."""
+        if not job.is_active:
+            return {"CANCELLED"}
+        job.cancel()
+        return {"FINISHED"}
+
+
+class NVD_OT_resume_job(_OfJob, bpy.types.Operator):
+    """Take the same job up where it was, with the settings it was started with"""
+
+    bl_idname = "nvd.resume_job"
+    bl_label = "Resume"
+
+    def run(self, _context: bpy.types.Context, job: Job) -> set[str]:
+        """Start the worker again."""
+        return report(self, job if job.is_active else jobs.resume(job))
+
+
+class NVD_OT_load_job(_OfJob, bpy.types.Operator):
+    """Load the result, which was finished while Blender was gone"""
+
+    bl_idname = "nvd.load_job"
+    bl_label = "Load"
+
+    def run(self, _context: bpy.types.Context, job: Job) -> set[str]:
+        """Build its scene."""
+        jobs.load(job)
+        return report(self, job)
+
+
+class NVD_OT_forget_job(_OfJob, bpy.types.Operator):
+    """Take the job off this list. Its folder stays as it is"""
+
+    bl_idname = "nvd.forget_job"
+    bl_label = "Forget"
+
+    def run(self, _context: bpy.types.Context, job: Job) -> set[str]:
+        """Remove its record."""
+        if job.is_active:
+            return {"CANCELLED"}
+        jobs.forget(job)
+        return {"FINISHED"}
+
+
+class NVD_OT_copy_diagnostics(_OfJob, bpy.types.Operator):
+    """Copy what a developer needs to know: the error, versions, and the last that the worker said"""
+
+    bl_idname = "nvd.copy_diagnostics"
+    bl_label = "Copy Diagnostics"
+
+    def run(self, context: bpy.types.Context, job: Job) -> set[str]:
+        """Fill the clipboard."""
+        context.window_manager.clipboard = diagnostics.text(job)
+        self.report({"INFO"}, "The diagnostics are in the clipboard")
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory(
+    (NVD_OT_cancel, NVD_OT_resume_job, NVD_OT_load_job, NVD_OT_forget_job, NVD_OT_copy_diagnostics)
+)

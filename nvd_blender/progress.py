@@ -1,0 +1,85 @@
+"""The part of the panel that shows jobs: how far they are, what became of them, and what can be done about it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import bpy
+
+from . import jobs, previews
+from .job import Job
+from .labels import paragraph
+
+_PICTURE: Final = 8.0
+_SMALL_PICTURE: Final = 4.0
+
+
+def draw_jobs(layout: bpy.types.UILayout) -> None:
+    """Draw all jobs."""
+    for job in jobs.listed():
+        box = layout.box()
+        _DRAW[job.state](box, job)
+        for warning in job.warnings:
+            paragraph(box, warning, icon="INFO")
+
+
+def _draw_running(layout: bpy.types.UILayout, job: Job) -> None:
+    row = layout.row()
+    row.label(text=f"{job.name}{_quality(job)}", icon="RENDERLAYERS")
+    _button(row, "nvd.cancel", job, text="Cancel", icon="X")
+    left = "" if job.eta_s is None else f", {_spoken(job.eta_s)} left"
+    layout.progress(factor=job.done, text=f"{job.stage}{left}")
+    first, *others = previews.icons(job.key) or [0]
+    if first:
+        layout.template_icon(first, scale=_PICTURE)
+    if others:
+        row = layout.row()
+        for icon in others:
+            row.template_icon(icon, scale=_SMALL_PICTURE)
+
+
+def _draw_waiting(layout: bpy.types.UILayout, job: Job) -> None:
+    row = layout.row()
+    row.label(text=f"{job.name} waits", icon="TIME")
+    _button(row, "nvd.cancel", job, text="", icon="X")
+
+
+def _draw_done(layout: bpy.types.UILayout, job: Job) -> None:
+    row = layout.row()
+    row.label(text=f"{job.name}{_quality(job)}", icon="CHECKMARK")
+    _button(row, "nvd.forget_job", job, text="", icon="X")
+
+
+def _draw_ended(layout: bpy.types.UILayout, job: Job) -> None:
+    cut_off = "It is finished, but not loaded." if job.is_whole else "It was cut off. What is finished of it is kept."
+    paragraph(layout, f"{job.name}: {job.error or cut_off}", icon="ERROR" if job.state == "failed" else "INFO")
+    row = layout.row(align=True)
+    if job.is_whole:
+        _button(row, "nvd.load_job", job, text=f"Load {job.name}", icon="IMPORT")
+    else:
+        _button(row, "nvd.resume_job", job, text=f"Resume {job.name}", icon="PLAY")
+    _button(row, "nvd.forget_job", job, text="Forget", icon="X")
+    if job.state == "failed":
+        _button(layout, "nvd.copy_diagnostics", job, text="Copy Diagnostics", icon="COPYDOWN")
+
+
+_DRAW: Final = {
+    "running": _draw_running,
+    "waiting": _draw_waiting,
+    "done": _draw_done,
+    "failed": _draw_ended,
+    "cancelled": _draw_ended,
+    "left": _draw_ended,
+}
+
+
+def _button(layout: bpy.types.UILayout, operator: str, job: Job, *, text: str, icon: str) -> None:
+    layout.operator(operator, text=text, icon=icon).job = job.key
+
+
+def _quality(job: Job) -> str:
+    return f", {job.metrics['psnr']:.1f} dB" if "psnr" in job.metrics else ""
+
+
+def _spoken(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,154 @@
+"""What a job leaves on disk until its result is loaded, so that it is found after a crash. Knows nothing of Blender.
+
+A record is a folder: ``job.json``, which the worker reads, ``worker.log``, what it says to a terminal,
+``record.json``, and ``lock``, which the Blender that the job belongs to holds.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import uuid
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nvd_core.folder import LOCK, checkpoint_path, manifest_path, write_json
+
+from . import locks
+
+
+@dataclass
+class Record:
+    """One job's record.
+
+    Attributes:
+        place: the folder of the record.
+        name: of the job, shown to the user.
+        folder: where its result goes.
+        started: when it was asked for, seconds since 1970.
+        before_ns: when the manifest was written that lay in the folder before; 0: there was none.
+        said: how the job has ended; empty for one that was cut off.
+    """
+
+    place: Path
+    name: str
+    folder: Path
+    started: float
+    before_ns: int
+    said: str = ""
+    _held: int | None = None
+
+    @property
+    def job_file(self) -> Path:
+        """What the worker reads."""
+        return self.place / "job.json"
+
+    @property
+    def log(self) -> Path:
+        """What the worker says to a terminal."""
+        return self.place / "worker.log"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the job's result is finished."""
+        return _written_ns(self.folder) not in {0, self.before_ns} and not self.has_checkpoint
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is unfinished work to take up."""
+        return checkpoint_path(self.folder).is_dir()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a Blender holds it, or somebody still writes to the job's folder."""
+        return locks.is_held(self.place / "lock") or locks.is_held(self.folder / LOCK)
+
+    def take(self) -> bool:
+        """Hold it; not if another Blender has taken, loaded or forgotten it meanwhile."""
+        if self._held is None:
+            with suppress(OSError):
+                self._held = locks.take(self.place / "lock")
+        if self._held is not None and not (self.place / "record.json").is_file():
+            self.release()
+        return self._held is not None
+
+    def release(self) -> None:
+        """Leave it to the next Blender."""
+        if self._held is not None:
+            locks.release(self._held)
+            self._held = None
+
+    def settle(self, said: str) -> None:
+        """Note how the job has ended; with nothing said, that it goes on."""
+        self.said = said
+        self._write()
+
+    def remove(self) -> None:
+        """The job's result is loaded, or the job is forgotten. What lies in the job's own folder stays."""
+        (self.place / "record.json").unlink(missing_ok=True)  # first: then no other Blender finds it
+        self.release()
+        shutil.rmtree(self.place, ignore_errors=True)
+
+    def _write(self) -> None:
+        data = {"name": self.name, "folder": str(self.folder), "started": self.started, "before_ns": self.before_ns}
+        write_json(self.place / "record.json", data | {"said": self.said})
+
+
+def leave(root: Path, name: str, folder: Path, job: dict[str, Any]) -> Record:
+    """Make the record of a new job, held.
+
+    Args:
+        root: where records lie.
+        name: shown to the user.
+        folder: where the result goes.
+        job: as in ``job.toml``.
+    """
+    place = root / uuid.uuid4().hex
+    place.mkdir(parents=True)
+    record = Record(place, name, folder, time.time(), _written_ns(folder))
+    record.job_file.write_text(json.dumps(job), encoding="utf-8")
+    record._held = locks.take(place / "lock")  # noqa: SLF001 (there is no file to look for yet)
+    record._write()  # noqa: SLF001
+    return record
+
+
+def found(root: Path, known: Collection[Path]) -> tuple[list[Record], bool]:
+    """The records that nobody works on, oldest first, and whether there are others.
+
+    Args:
+        root: where records lie.
+        known: places to leave out.
+    """
+    free, others = [], False
+    for path in root.glob("*/record.json"):
+        record = None if path.parent in known else _read(path)
+        if record is None:
+            continue
+        if record.is_busy:
+            others = True
+        elif record.said and not (record.has_checkpoint or record.is_whole):
+            if record.take():
+                record.remove()  # it ended, and that was told; there is nothing to take up
+        else:
+            free.append(record)
+    return sorted(free, key=lambda record: record.started), others
+
+
+def _read(path: Path) -> Record | None:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        folder, said = Path(data["folder"]), str(data["said"])
+        return Record(path.parent, str(data["name"]), folder, float(data["started"]), int(data["before_ns"]), said)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _written_ns(folder: Path) -> int:
+    try:
+        return manifest_path(folder).stat().st_mtime_ns
+    except OSError:
+        return 0
