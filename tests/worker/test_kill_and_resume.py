@@ -34,11 +34,11 @@ def undisturbed(long_demo: DemoClip, tmp_path_factory: pytest.TempPathFactory) -
     return results(folder)
 
 
-def cancel_before_the_first_atlas(job: Job, folder: Path) -> None:
+def cancel_after_the_first_map(job: Job, folder: Path) -> None:
     """Leave a folder with the first layer's map in its checkpoint."""
     events = decompose(job, folder)
     for event in events:
-        if event == Stage(name="atlas", layer="sign"):
+        if event == Stage(name="map", layer="background"):
             events.close()
     assert [path.name for path in (folder / "checkpoint").glob("*.safetensors")] == ["sign.map.safetensors"]
 
@@ -67,21 +67,21 @@ def test_a_killed_job_resumes_to_the_same_bytes(
 
 
 def test_without_resume_a_job_begins_anew(demo: DemoClip, solved_folder: Path, tmp_path: Path) -> None:
-    cancel_before_the_first_atlas(job_of(demo), tmp_path / "out")
+    cancel_after_the_first_map(job_of(demo), tmp_path / "out")
     (tmp_path / "out/checkpoint/sign.map.safetensors").write_bytes(b"would fail if it were read")
     solve(job_of(demo), tmp_path / "out")
     assert differing(results(tmp_path / "out"), results(solved_folder)) == []
 
 
 def test_a_checkpoint_of_another_job_is_not_used(demo: DemoClip, solved_folder: Path, tmp_path: Path) -> None:
-    cancel_before_the_first_atlas(job_of(demo, residual="fidelity"), tmp_path / "out")
+    cancel_after_the_first_map(job_of(demo, residual="fidelity"), tmp_path / "out")
     (tmp_path / "out/checkpoint/sign.map.safetensors").write_bytes(b"would fail if it were read")
     solve(job_of(demo), tmp_path / "out", resume=True)
     assert differing(results(tmp_path / "out"), results(solved_folder)) == []
 
 
 def test_a_truncated_checkpoint_is_not_used(demo: DemoClip, solved_folder: Path, tmp_path: Path) -> None:
-    cancel_before_the_first_atlas(job_of(demo), tmp_path / "out")
+    cancel_after_the_first_map(job_of(demo), tmp_path / "out")
     part = tmp_path / "out/checkpoint/sign.map.safetensors"
     os.truncate(part, part.stat().st_size // 2)
     solve(job_of(demo), tmp_path / "out", resume=True)
