@@ -1,4 +1,4 @@
-"""The lattice solver: the steps in their order, for one layer after the other."""
+"""The lattice solver: the steps in their order; first the maps of all layers, then their atlases."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from nvd_core.checkpoints import Checkpoints
-from nvd_core.clip.colour import to_display, to_uint8
+from nvd_core.clip.colour import display_from_linear, to_display, to_uint8
 from nvd_core.lattice.atlas import LARGEST, Atlas, build_atlas
 from nvd_core.lattice.canvas import Canvas
 from nvd_core.lattice.gauge import lay_evenly
@@ -16,12 +16,12 @@ from nvd_core.lattice.layer import LayerView
 from nvd_core.lattice.mapping import FLEXIBLE, RIGID, Stiffness, solve_mapping
 from nvd_core.lattice.matches import Matches, Registrar
 from nvd_core.lattice.picture import Frame, lay_out, layer_picture
-from nvd_core.lattice.preview import write_preview
 from nvd_core.lattice.refine import mean_error, register_again
 from nvd_core.lattice.solution import LatticeSolution, SolvedLayer
 from nvd_core.lattice.spline import Lattice, LayerMap
 from nvd_core.lattice.start import find_start, most_agreeing
 from nvd_core.lattice.unfold import unfold
+from nvd_core.previews import write_preview
 from nvd_core.protocol import Event, Progress, Stage
 from nvd_core.settings import QUALITY, Quality, Settings
 from nvd_core.shot import Shot
@@ -103,7 +103,7 @@ def build_atlases(
         canvas = lay_out(layer, mapping, density, LARGEST)
         steps = _kept_atlas(shot, layer, index, mapping, canvas, checkpoints, rounds=quality.atlas_rounds)
         atlas = yield from _progress(steps, index, len(shot.layers))
-        yield write_preview(atlas, name, checkpoints.folder)
+        yield from write_preview(to_uint8(display_from_linear(atlas[..., :3])), name, checkpoints.folder)
         layers.append(SolvedLayer(name, mapping, canvas, atlas))
     return tuple(layers)
 

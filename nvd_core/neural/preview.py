@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from nvd_core.clip.pictures import write_png
 from nvd_core.neural.train import Training
+from nvd_core.previews import write_preview
 from nvd_core.protocol import Preview
 
 _SIDE_PX: Final = 128
@@ -23,9 +23,7 @@ def write_previews(training: Training, layers: Sequence[str], folder: Path) -> I
     """Write the middle frame as it is rebuilt now, and every layer's whole uv square."""
     pictures = {"": _rebuilt(training)} | {name: _texture(training, index) for index, name in enumerate(layers)}
     for name, picture in pictures.items():
-        path = folder / f"preview{name and f'-{name}'}.png"
-        write_png(path, picture.numpy())
-        yield Preview(path=str(path), layer=name)
+        yield from write_preview(picture.numpy(), name, folder)
 
 
 def _rebuilt(training: Training) -> UInt8[Tensor, "height width 3"]:
