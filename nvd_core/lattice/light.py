@@ -108,7 +108,7 @@ def _detail(
 
     weight, shifted = alone.astype(np.float32), np.zeros(alone.shape, np.float32)
     for axis in (0, 1):
-        moved = np.roll(surface, 1, axis)
+        moved = np.take(surface, np.maximum(np.arange(surface.shape[axis]) - 1, 0), axis)
         shifted += finer(moved, light_ratio(moved, surface, alone, sigma_px)).mean(axis=-1) ** 2
     stops = finer(plate, smooth)
     power = stops.mean(axis=-1) ** 2

@@ -1,4 +1,7 @@
-"""The neural solver: Hashing-NVD (Chan et al., ICCV 2023). Nothing outside this package needs torch."""
+"""The neural solver: the lattice refined by gradients, or Hashing-NVD (Chan et al., ICCV 2023) from nothing.
+
+Nothing outside this package needs torch.
+"""
 
 import os
 

@@ -15,7 +15,7 @@ def choose_device(asked: Device) -> torch.device:
         SetupError: the GPU is asked for and there is none.
     """
     if asked == "cuda" and not torch.cuda.is_available():
-        raise SetupError("There is no NVIDIA GPU that torch can use", hint="Use --device cpu, or see nvd doctor.")
+        raise SetupError("There is no NVIDIA GPU that torch can use", hint="Use --device cpu.")
     return torch.device("cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu")
 
 

@@ -85,7 +85,7 @@ class Networks(nn.Module):
         self, layers: int, recipe: Recipe, backend: Backend, generator: torch.Generator, *, half: bool = False
     ) -> None:
         super().__init__()
-        self._half = half
+        self.halves = half
 
         def mlp(inputs: int, width: int, outputs: int) -> nn.Sequential:
             sizes = (inputs, width, width, width, outputs)
@@ -144,7 +144,7 @@ class Networks(nn.Module):
         """
         grid, mlp = net.children()
         features = grid(points)
-        with torch.autocast(features.device.type, torch.bfloat16, enabled=self._half):
+        with torch.autocast(features.device.type, torch.bfloat16, enabled=self.halves):
             return mlp(features).to(features.dtype)
 
     def optimizer(self, recipe: Recipe) -> torch.optim.Adam:

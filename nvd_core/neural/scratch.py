@@ -48,7 +48,7 @@ def solve_from_nothing(
     limits = Limits.of(settings, STEPS)
     if device.type == "cpu" and not limits.ends_early and limits.steps * batch > _LONG_ON_A_CPU:
         yield Caution(
-            message="Without a GPU, the published schedule takes days",
+            message="Without a GPU, so many steps take hours or days",
             hint="Set --budget-s, or fewer --steps and a smaller --batch.",
         )
     yield Stage(name="flow")
@@ -62,6 +62,7 @@ def solve_from_nothing(
         show=lambda: write_previews(training, shot.layers, checkpoints.folder),
     )
     yield from part_of(steps, _FLOW, _TRAINING)
+    training.networks.halves = False  # what is written is computed in full
     solved = yield from _lay_out(shot, training, QUALITY[settings.preset].density)
     return NeuralSolution(solved, training.networks, footage, shot.numbers, versions(device) | {"hash_grid": backend})
 

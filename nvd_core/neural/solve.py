@@ -7,6 +7,7 @@ from collections.abc import Generator
 import torch
 
 from nvd_core.checkpoints import Checkpoints
+from nvd_core.errors import MemoryLimitError
 from nvd_core.neural.devices import choose_device
 from nvd_core.neural.refine.solve import solve_from_lattice
 from nvd_core.neural.scratch import solve_from_nothing
@@ -29,8 +30,14 @@ def solve(shot: Shot, settings: Settings, checkpoints: Checkpoints) -> Generator
     Raises:
         SetupError: the device that is asked for is not there.
         NumericsError: training broke down.
+        MemoryLimitError: the GPU has too little memory.
     """
     device = choose_device(settings.device)
     torch.set_num_threads(WORKERS)
     begin = solve_from_lattice if starts_from(settings) == "lattice" else solve_from_nothing
-    return (yield from begin(shot, settings, checkpoints, device))
+    try:
+        return (yield from begin(shot, settings, checkpoints, device))
+    except torch.OutOfMemoryError as error:
+        raise MemoryLimitError(
+            "The GPU has too little memory for this clip", hint="Use a smaller --height, or --device cpu."
+        ) from error

@@ -162,9 +162,37 @@ def test_a_cancelled_refining_resumes_to_the_same_bytes(
     assert differing(results(tmp_path / "out"), results(tmp_path / "undisturbed")) == []
 
 
-def test_the_preset_paper_needs_the_neural_solver(demo: DemoClip, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="neural"):
-        solve(job_of(demo, preset="paper"), tmp_path / "out")
+def test_atlases_go_with_the_maps_they_were_made_through(
+    demo: DemoClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that goes on on another device does not refine again what finished atlases rest on."""
+    pytest.importorskip("torch", reason=TORCH)
+    from nvd_core.neural.refine import solve as refining
+
+    job = job_of(demo, solver="neural", steps=8, height=112, frames="1-4", device="cpu")
+    solve(job, tmp_path / "undisturbed")
+    events = decompose(job, tmp_path / "out")
+    next(event for event in events if event == Stage(name="atlas", layer="background"))
+    events.close()
+    monkeypatch.setattr(refining, "Refinement", None)
+    solve(job, tmp_path / "out", resume=True)
+    assert differing(results(tmp_path / "out"), results(tmp_path / "undisturbed")) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"preset": "paper"}, "preset paper"),
+        ({"batch": 1000}, "batch"),
+        ({"budget_s": 5.0}, "budget_s"),
+        ({"solver": "neural", "batch": 1000}, "batch"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(
+    settings: dict[str, object], named: str, demo: DemoClip, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=named):
+        solve(job_of(demo, **settings), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

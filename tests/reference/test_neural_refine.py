@@ -76,7 +76,7 @@ def started(shot: Shot, mapping: LayerMap) -> Start:
 def disturb(surface: Surface) -> None:
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for one in surface.learnt:
+        for one in surface.parameters():
             one.normal_(0, 0.3, generator=generator)
 
 

@@ -12,7 +12,6 @@ import torch
 
 from nvd_core.checkpoints import Checkpoints
 from nvd_core.clip.colour import luma8
-from nvd_core.clip.pictures import write_png
 from nvd_core.flow.dis import FlowPx, dis_flow
 from nvd_core.lattice.imaging import warp
 from nvd_core.lattice.layer import LayerView
@@ -29,13 +28,17 @@ from nvd_core.neural.refine.losses import Way
 from nvd_core.neural.refine.surface import CELLS
 from nvd_core.neural.refine.training import SWEEPS, Refinement, Start
 from nvd_core.parallel import map_ordered
+from nvd_core.previews import write_preview
 from nvd_core.protocol import Event, Preview, Progress, Stage
 from nvd_core.settings import Settings
 from nvd_core.shot import Shot
 from nvd_core.steps import part_of
 
-_MAPS, _PICTURES, _REFINING = 0.35, 0.1, 0.4
+_MAPS, _REFINING = 0.4, 0.5
 """Rough parts of the work; the atlases take the rest."""
+
+_PICTURES: Final = 0.15
+"""Rough part of refining that flow and pictures take."""
 
 _DENSITY: Final = 2.0
 """Texels of a picture a working pixel: looked up bilinearly, one loses detail, two do not."""
@@ -53,38 +56,53 @@ def solve_from_lattice(
 ) -> Generator[Event, None, LatticeSolution]:
     """Refine what the lattice solves; see :func:`nvd_core.neural.solve.solve`."""
     maps = yield from part_of(solve_maps(shot, settings, checkpoints), 0, _MAPS)
-    start = yield from part_of(_prepare(shot, maps), _MAPS, _PICTURES)
-    refinement = Refinement(shot, start, seed=settings.seed, device=device)
-    steps = train(
-        refinement,
-        Limits.of(settings, SWEEPS * refinement.count),
-        checkpoints,
-        name=f"refining-{device.type}",
-        show=lambda: _previews(refinement, shot.layers, checkpoints.folder),
-    )
-    yield from part_of(steps, _MAPS + _PICTURES, _REFINING)
-    refined = [
-        unfold(LayerView(shot.frames, alpha), surface.map())
-        for alpha, surface in zip(shot.alphas, refinement.surfaces, strict=True)
-    ]
-    before = _MAPS + _PICTURES + _REFINING
+    refined = yield from part_of(_kept_refined(shot, settings, checkpoints, device, maps), _MAPS, _REFINING)
+    before = _MAPS + _REFINING
     solved = yield from part_of(build_atlases(shot, settings, checkpoints, refined), before, 1 - before)
     measured = tuple(_measured(shot, index, layer) for index, layer in enumerate(solved))
     return LatticeSolution(measured, shot.numbers, settings.residual, versions(device))
+
+
+def _kept_refined(
+    shot: Shot, settings: Settings, checkpoints: Checkpoints, device: torch.device, maps: tuple[LayerMap, ...]
+) -> Generator[Event, None, list[LayerMap]]:
+    """The refined maps, from the checkpoint if they are there.
+
+    Atlases may be finished that were made through them, whatever device a resumed job would refine on.
+    """
+    kept = checkpoints.load("refined")
+    if kept is None:
+        start = yield from part_of(_prepare(shot, maps), 0, _PICTURES)
+        refinement = Refinement(shot, start, seed=settings.seed, device=device)
+        steps = train(
+            refinement,
+            Limits.of(settings, SWEEPS * refinement.count),
+            checkpoints,
+            name=f"refining-{device.type}",
+            show=lambda: _previews(refinement, shot.layers, checkpoints.folder),
+        )
+        yield from part_of(steps, _PICTURES, 1 - _PICTURES)
+        views = [LayerView(shot.frames, alpha) for alpha in shot.alphas]
+        refined = [unfold(view, surface.map()) for view, surface in zip(views, refinement.surfaces, strict=True)]
+        kept = {name: mapping.nodes for name, mapping in zip(shot.layers, refined, strict=True)}
+        checkpoints.save("refined", kept)
+    return [replace(mapping, nodes=kept[name]) for name, mapping in zip(shot.layers, maps, strict=True)]
 
 
 def _prepare(shot: Shot, maps: tuple[LayerMap, ...]) -> Generator[Event, None, Start]:
     """Pictures and flow."""
     yield Stage(name="flow")
     greys = [luma8(frame) for frame in shot.frames]
-    flows = list(map_ordered(lambda t: _sure(greys[t], greys[t + 1]), range(len(greys) - 1)))
-    ways, pictures = [], []
+    flows, ways, pictures = [], [], []
+    for flow in map_ordered(lambda t: _sure(greys[t], greys[t + 1]), range(len(greys) - 1)):
+        flows.append(flow)
+        yield Progress(done=0.2 * len(flows) / len(greys))
     for index, (name, mapping) in enumerate(zip(shot.layers, maps, strict=True)):
         yield Stage(name="picture", layer=name)
         layer = LayerView(shot.frames, shot.alphas[index])
         ways.append([_way(layer, mapping, t, *flow) for t, flow in enumerate(flows)])
         pictures.append(layer_picture(layer, mapping, density=_DENSITY))
-        yield Progress(done=(index + 1) / len(maps))
+        yield Progress(done=0.2 + 0.8 * (index + 1) / len(maps))
     return Start(maps, pictures, ways)
 
 
@@ -125,6 +143,5 @@ def _previews(refinement: Refinement, layers: Sequence[str], folder: Path) -> It
     for index, name in enumerate(layers):
         drawn = refinement.drawn(index, refinement.count // 2)
         if drawn is not None:
-            path = folder / f"preview-{name}.png"
-            write_png(path, (drawn.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy())
-            yield Preview(path=str(path), layer=name)
+            picture = (drawn.clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
+            yield from write_preview(picture.cpu().numpy(), name, folder)

@@ -30,7 +30,8 @@ class Surface(nn.Module):
         picture: the layer's, through that map.
 
     Attributes:
-        learnt: moves of the trained nodes of each lattice; 1 is the distance of two nodes of the finest.
+        learnt: for each frame, moves of the trained nodes of each lattice; 1 is the distance of two nodes of the
+            finest. Every frame has its own, so that a step touches no other frame's, however long the clip.
     """
 
     def __init__(self, mapping: LayerMap, picture: Picture) -> None:
@@ -42,15 +43,15 @@ class Surface(nn.Module):
         self._nodes = nn.Buffer(torch.from_numpy(mapping.nodes).permute(0, 3, 1, 2).contiguous())
         self._to_trained = nn.ModuleList(_Steps(lattice, self._trained) for lattice in coarse[:-1])
         self._to_map = _Steps(self._trained, fine)
-        count = len(mapping.nodes)
-        self.learnt = nn.ParameterList(torch.zeros(count, 2, one.rows, one.columns) for one in coarse)
+        self.learnt = [nn.ParameterList(torch.zeros(2, one.rows, one.columns) for one in coarse) for _ in mapping.nodes]
+        self._learnt = nn.ModuleList(self.learnt)
         self._canvas = picture.canvas
         self._large = nn.Buffer(_even(torch.from_numpy(display_from_linear(np.maximum(picture.linear, 0)))))
         self._small = nn.Buffer(functional.avg_pool2d(self._large, 2))
 
     def moves(self, t: int) -> Float[Tensor, "2 row column"]:
         """What training has moved in a frame, on the finest of the trained lattices, in its cells."""
-        *coarse, total = (one[t] for one in self.learnt)
+        *coarse, total = self.learnt[t]
         for step, one in zip(self._to_trained, coarse, strict=True):
             total = total + step(one)
         return total
