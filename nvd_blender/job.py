@@ -144,7 +144,7 @@ class Job:
         self._end("failed", "The result cannot be loaded.")  # until it is: nothing that happens here holds up the queue
         try:
             load_result(self.folder)
-        except (NvdError, RuntimeError, OSError) as error:  # Blender's own refusals are RuntimeErrors
+        except Exception as error:  # noqa: BLE001 (whatever Blender refuses; the jobs behind it must go on)
             self.error = f"The result cannot be loaded: {error}"
         else:
             self.state, self.done, self.error, self.is_whole = "done", 1.0, "", False

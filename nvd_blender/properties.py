@@ -10,12 +10,12 @@ from annotated_types import DocInfo, Interval
 from nvd_core.settings import Settings
 
 _BY_THE_STRIP: Final = (
-    "frames", "fps", "solver", "start", "steps", "batch", "seed", "budget_s", "target_psnr", "device",
+    "frames", "fps", "start", "steps", "batch", "seed", "budget_s", "target_psnr", "device",
 )  # fmt: skip
-"""What the strip or clip says, and what only the neural solver asks, which is not offered here."""
+"""What the strip or clip says, and what the neural solver can be asked for in a terminal only."""
 
 _NOT_OFFERED: Final = "paper"
-"""The neural solver's preset."""
+"""A preset that takes days without a GPU."""
 
 
 def _property(name: str, annotation: Any, default: Any) -> Any:  # noqa: ANN401

@@ -89,7 +89,8 @@ class Record:
 
     def remove(self) -> None:
         """The job's result is loaded, or the job is forgotten. What lies in the job's own folder stays."""
-        (self.place / "record.json").unlink(missing_ok=True)  # first: then no other Blender finds it
+        with suppress(OSError):  # on Windows another Blender may be reading it: it is offered once more, then
+            (self.place / "record.json").unlink(missing_ok=True)  # first: then no other Blender finds it
         self.release()
         shutil.rmtree(self.place, ignore_errors=True)
 
@@ -130,7 +131,7 @@ def found(root: Path, known: Collection[Path]) -> tuple[list[Record], bool]:
             continue
         if record.is_busy:
             others = True
-        elif record.said and not (record.has_checkpoint or record.is_whole):
+        elif record.said and record.folder.parent.is_dir() and not (record.has_checkpoint or record.is_whole):
             if record.take():
                 record.remove()  # it ended, and that was told; there is nothing to take up
         else:

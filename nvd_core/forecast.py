@@ -20,6 +20,9 @@ _SOLVE_S_PX: Final = 4.4e-6
 _EXPORT_S_PX: Final = 0.76e-6
 """CPU seconds: for a frame to solve, for each of its working pixels, and for each plate pixel to write and measure."""
 
+_BY_GRADIENTS: Final = 2.1
+"""The neural solver, which refines the lattice by gradients, takes so many times as long."""
+
 _UNREFINED: Final = 0.21
 """Part of that solving which is left where the preset refines nothing."""
 
@@ -55,7 +58,7 @@ class Forecast(NamedTuple):
 
 
 def forecast(plate: Size, frames: int, layers: int, settings: Settings, cores: int) -> Forecast:
-    """What the lattice solver takes for a clip.
+    """What a clip takes, from the lattice on.
 
     Args:
         plate: size of the clip.
@@ -67,6 +70,7 @@ def forecast(plate: Size, frames: int, layers: int, settings: Settings, cores: i
     size = working_size(plate, working_lines(settings))
     working, written = (one.width * one.height * frames for one in (size, plate))
     solve_s = _SOLVE_S_FRAME * frames + _SOLVE_S_PX * working
+    solve_s *= _BY_GRADIENTS if settings.solver == "neural" else 1
     cpu_s = solve_s * (1 if QUALITY[settings.preset].refines else _UNREFINED) + _EXPORT_S_PX * written
     memory = _BASE_BYTES + _SOLVE_BYTES_PX * working + _PLATE_BYTES_PX * plate.width * plate.height
     seconds = cpu_s * (_ALONE + (1 - _ALONE) / max(1, min(cores, _MOST_CORES)))

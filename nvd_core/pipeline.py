@@ -46,7 +46,7 @@ from nvd_core.forecast import disk_bytes
 from nvd_core.masks import open_mattes
 from nvd_core.measure import measure
 from nvd_core.protocol import Artifact, Caution, Done, Event, Metric, encode
-from nvd_core.settings import Job, Settings, Solver, working_lines
+from nvd_core.settings import Job, Settings, Solver, starts_from, working_lines
 from nvd_core.shot import Shot, prepare
 from nvd_core.solution import Solution
 
@@ -91,8 +91,7 @@ def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Even
     """
     if not job.clip:
         raise UsageError("The job names no clip", hint="Write it as clip = 'PATH'.")
-    if job.settings.preset == "paper" and job.settings.solver != "neural":
-        raise UsageError("The preset paper is the neural solver's", hint="Add --solver neural, or choose another.")
+    _check_settings(job.settings)
     ledger, solve = Ledger(), _SOLVERS[job.settings.solver]()
     _check_folder(folder)
     clip = open_clip(Path(job.clip), job.settings.fps)
@@ -180,6 +179,18 @@ def _export(
         versions={"nvd_core": __version__, **solution.versions},
         warnings=tuple(cautions),
     )
+
+
+def _check_settings(settings: Settings) -> None:
+    """Refuse what would be ignored."""
+    if settings.solver != "neural":
+        if settings.preset == "paper":
+            raise UsageError("The preset paper is the neural solver's", hint="Add --solver neural, or choose another.")
+        for name in ("steps", "batch", "budget_s", "target_psnr"):
+            if getattr(settings, name) is not None:
+                raise UsageError(f"{name} is the neural solver's", hint="Add --solver neural, or leave it out.")
+    elif settings.batch is not None and starts_from(settings) != "none":
+        raise UsageError("batch is for networks that start from nothing", hint="Add --start none, or leave it out.")
 
 
 def _check_folder(folder: Path) -> None:

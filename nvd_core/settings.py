@@ -54,7 +54,7 @@ class Settings:
     ] = None
     start: Annotated[
         Start,
-        doc("Neural: lattice: the lattice's result, refined; none: networks, from nothing, as with the preset paper."),
+        doc("What the neural solver begins with: lattice: that solver's result, refined; none: nothing, as published."),
     ] = "lattice"
     steps: Annotated[
         Annotated[int, Interval(ge=1, le=10_000_000)] | None,
@@ -67,7 +67,11 @@ class Settings:
             "CPU, which gets further that way in the same time."
         ),
     ] = None
-    seed: Annotated[int, Interval(ge=0, le=2**31 - 1), doc("Neural: of the networks' first values and batches.")] = 0
+    seed: Annotated[
+        int,
+        Interval(ge=0, le=2**31 - 1),
+        doc("Neural: of the order of frames, and of the networks' first values and batches."),
+    ] = 0
     budget_s: Annotated[
         Annotated[float, Interval(gt=0, le=1e7)] | None,
         doc("Neural: CPU seconds after which training ends, over all threads. Default: as many as the steps take."),

@@ -136,7 +136,7 @@ while chore.state == "running":
 seen["talker"] += [chore.state, group_is_gone(chore._process)]
 prefs().python = ""
 
-jobs._jobs[out] = SimpleNamespace(state="running")
+jobs._jobs.append(SimpleNamespace(is_active=True))
 seen["decomposing"] = said(bpy.ops.nvd.install_engine)
 jobs._jobs.clear()
 

@@ -39,7 +39,7 @@ def edit_score(folder: Path, work: Path) -> float:
     picture, coverage = (FLAG / name for name in edit)
     run([TRUTH / "carry_edit.py", folder, "flag", PAINTED, picture, painted, "--coverage", coverage])
     assert nvd("render", folder, "--atlas", f"flag={painted}", "-o", frames).returncode == 0
-    return json.loads(run([TRUTH / "score.py", "edit", FLAG, frames]))["psnr_region"]
+    return json.loads(run([TRUTH / "score.py", "edit", FLAG, frames]))["prediction"]["psnr_region"]
 
 
 def run(arguments: list[object]) -> str:

@@ -55,7 +55,7 @@ def heard(job: Path, folder: Path, *flags: str) -> tuple[list[protocol.Event], l
 @pytest.fixture
 def long_job(tmp_path: Path) -> Path:
     """A job that is still at work when it is told to stop."""
-    frames = sliding(tmp_path / "clip", 10, Size(240, 136))
+    frames = sliding(tmp_path / "clip", 40, Size(240, 136))
     return job_file(tmp_path / "job.json", Job(clip=str(frames), settings=Settings(preset="preview")))
 
 
