@@ -18,7 +18,8 @@ def fault(code: int, lines: Collection[str]) -> str:
         lines: what it said.
     """
     try:
-        findings = json.loads("".join(lines))
+        said = "".join(lines)
+        findings = json.JSONDecoder().raw_decode(said, said.index("["))[0]  # before it there may be warnings
         missing = [found["what"] for found in findings if found["state"] == "missing"]
         version = next((found["detail"] for found in findings if found["what"] == "nvd-blender"), "before 0.1.0")
     except (ValueError, TypeError, KeyError):

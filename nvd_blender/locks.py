@@ -18,13 +18,13 @@ else:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def take(path: Path) -> int | None:
-    """Hold a file, made if needed: what :func:`release` wants. None where somebody else holds it.
+def take(path: Path, *, make: bool = True) -> int | None:
+    """Hold a file, made if need be: what :func:`release` wants. None where somebody else holds it.
 
     Raises:
         OSError: it cannot be opened.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT * make, 0o644)
     try:
         _hold(descriptor)
     except (BlockingIOError, PermissionError):
@@ -42,10 +42,8 @@ def release(descriptor: int) -> None:
 
 def is_held(path: Path) -> bool:
     """Whether somebody, perhaps this process, holds a file."""
-    if not path.is_file():
-        return False
     try:
-        descriptor = take(path)
+        descriptor = take(path, make=False)
     except OSError:
         return False
     if descriptor is not None:

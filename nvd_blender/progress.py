@@ -6,6 +6,8 @@ from typing import Final
 
 import bpy
 
+from nvd_core.forecast import spoken
+
 from . import jobs, previews
 from .job import Job
 from .labels import paragraph
@@ -27,7 +29,7 @@ def _draw_running(layout: bpy.types.UILayout, job: Job) -> None:
     row = layout.row()
     row.label(text=f"{job.name}{_quality(job)}", icon="RENDERLAYERS")
     _button(row, "nvd.cancel", job, text="Cancel", icon="X")
-    left = "" if job.eta_s is None else f", {_spoken(job.eta_s)} left"
+    left = "" if job.eta_s is None else f", {spoken(job.eta_s)} left"
     layout.progress(factor=job.done, text=f"{job.stage}{left}")
     first, *others = previews.icons(job.key) or [0]
     if first:
@@ -79,7 +81,3 @@ def _button(layout: bpy.types.UILayout, operator: str, job: Job, *, text: str, i
 
 def _quality(job: Job) -> str:
     return f", {job.metrics['psnr']:.1f} dB" if "psnr" in job.metrics else ""
-
-
-def _spoken(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

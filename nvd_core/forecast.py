@@ -53,7 +53,7 @@ class Forecast(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"{_spoken(self.seconds)}, {_gigabytes(self.memory_bytes)} of memory, {_gigabytes(self.disk_bytes)} on disk"
+            f"{spoken(self.seconds)}, {_gigabytes(self.memory_bytes)} of memory, {_gigabytes(self.disk_bytes)} on disk"
         )
 
 
@@ -83,7 +83,7 @@ def disk_bytes(plate: Size, frames: int, layers: int) -> float:
     return area * (frames * (FRAME_BYTES_PX + layers * LAYER_BYTES_PX) + layers * ATLAS_BYTES_PX)
 
 
-def _spoken(seconds: float) -> str:
+def spoken(seconds: float) -> str:
     """A time, as coarsely as it is known."""
     if seconds < 55:
         return f"about {max(10, round(seconds, -1)):.0f} s"

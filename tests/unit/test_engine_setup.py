@@ -150,6 +150,7 @@ def findings(version: str = __version__, **states: str) -> list[str]:
         (1, ["/usr/bin/python3: No module named nvd_core\n"], "not installed there"),
         (1, ["/x: Error while finding module specification (No module named 'nvd_core')"], "not installed there"),
         (127, ["what is that?\n"], "(code 127): what is that?"),
+        (0, ["/x.py:3: UserWarning: old\n", *findings(av="missing")], "Missing there: av."),
         (0, ["[1]"], "does not answer"),
         (0, [], "it said nothing"),
     ],
