@@ -46,7 +46,6 @@ _DENSITY: Final = 2.0
 _INSIDE: Final = 229
 """Flow counts between points whose alpha, of 255, is above this."""
 
-
 _LOOKS: Final = 8
 """About so many frames say how far a map may be off."""
 
