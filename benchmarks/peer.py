@@ -32,6 +32,7 @@ from nvd_core.metrics import PooledPsnr
 from nvd_core.neural.footage import prepare_footage
 from nvd_core.neural.loop import Limits
 from nvd_core.neural.recipe import Recipe
+from nvd_core.neural.scratch import STEPS
 from nvd_core.neural.train import CHUNK, Training
 from nvd_core.parallel import WORKERS, map_ordered
 from nvd_core.settings import MaskSource, Settings, working_lines
@@ -40,7 +41,6 @@ from nvd_core.steps import finished
 
 import torch  # isort: skip (after the solver, which keeps its threads from spinning)
 
-_PUBLISHED_STEPS = 50_000
 
 _LOOK_EVERY = 5
 """Steps from one estimate of the networks' PSNR to the next; looking is not timed."""
@@ -78,9 +78,9 @@ def main(
     with TemporaryDirectory() as folder:
         shot = _shot(clip, tuple(parse_mask(text) for text in mask), settings, Path(folder))
         ours = _fastest(shot, until, Path(folder))
-    budget = Limits(_PUBLISHED_STEPS, budget_s=ours.cpu_seconds)
+    budget = Limits(STEPS, budget_s=ours.cpu_seconds)
     same = _published("published, same time", shot, budget, seconds=budget.budget_s, batch=batch)
-    target = Limits(_PUBLISHED_STEPS, target_psnr=until)
+    target = Limits(STEPS, target_psnr=until)
     theirs = _published(f"published, to {until:g} dB", shot, target, seconds=seconds, batch=batch)
     result = {
         "size": str(shot.size),
