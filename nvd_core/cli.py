@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
+from math import inf, nan
 from pathlib import Path
 from typing import Annotated, Any, Protocol, TypeVar, runtime_checkable
 
@@ -27,6 +28,7 @@ from tyro.conf import (
 
 from nvd_core import protocol
 from nvd_core.clip import open_clip
+from nvd_core.compositing import AS_SHOT, Look
 from nvd_core.decomposition import Decomposition
 from nvd_core.demo import run_demo
 from nvd_core.errors import CancelledError, NvdError, UsageError, as_told
@@ -41,6 +43,7 @@ from nvd_core.steps import finished
 
 Item = TypeVar("Item")
 Folder = Annotated[Path, arg(metavar="FOLDER")]
+_PerLayer = Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="LAYER=NUMBER")]
 AsJson = Annotated[bool, arg(help="Write the result as JSON to standard output.")]
 
 talk = Console(stderr=True, highlight=False)
@@ -99,6 +102,12 @@ class Render:
         UseAppendAction[tuple[str, ...]],
         arg(metavar="LAYER=FILE", help="A painted atlas in place of the folder's own."),
     ] = ()
+    opacity: _PerLayer = ()
+    """0 to 1: of a layer when the frame is rebuilt, of its paint when the plate is kept."""
+    light: _PerLayer = ()
+    """0 to 1: how much of a layer's residual is used; 0 shows its atlas unlit."""
+    gain: _PerLayer = ()
+    """Factor on a layer's light."""
     mode: Annotated[Mode, arg(help="keep-plate: only what was painted is touched; rebuild: the layers alone.")] = (
         "keep-plate"
     )
@@ -108,18 +117,23 @@ class Render:
     def run(self) -> str:
         """Render all frames."""
         decomposition = Decomposition.open(self.folder)
-        atlases = {}
-        for text in self.atlas:
-            layer, equals, path = text.partition("=")
-            if not (layer and equals and path):
-                raise UsageError(f"--atlas {text} says no file", hint="Write it as --atlas LAYER=FILE.")
-            atlases[layer] = Path(path)
+        atlases = {layer: Path(path) for layer, path in _by_layer("atlas", "FILE", self.atlas).items()}
         manifest = decomposition.manifest
-        frames = render(decomposition, atlases, self.mode)
+        frames = render(decomposition, atlases, self.mode, self._looks())
         with _cancellable(), frame_writer(decomposition, self.out, self.format) as write:
             paths = [write(frame) for frame in _shown(frames, len(manifest.source.numbers), "render")]
         talk.print(f"{len(paths)} frames in {self.out}", soft_wrap=True)
         return _json({"files": sorted({str(path.absolute()) for path in paths})}) if self.json else ""
+
+    def _looks(self) -> dict[str, Look]:
+        looks: dict[str, Look] = {}
+        for what, texts, most in (("opacity", self.opacity, 1.0), ("light", self.light, 1.0), ("gain", self.gain, inf)):
+            for layer, text in _by_layer(what, "NUMBER", texts).items():
+                value = _number(text)
+                if not 0 <= value <= most or value == inf:
+                    raise UsageError(f"--{what} {layer}={text} is no number from 0" + (" to 1" if most == 1 else " up"))
+                looks[layer] = replace(looks.get(layer, AS_SHOT), **{what: value})
+        return looks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,6 +300,24 @@ def _cancellable(hint: str = "") -> Iterator[None]:
     finally:
         for one, handler in former.items():
             signal.signal(one, handler)
+
+
+def _by_layer(flag: str, what: str, texts: Iterable[str]) -> dict[str, str]:
+    """``LAYER=VALUE``, as often as it was given."""
+    values = {}
+    for text in texts:
+        layer, equals, value = text.partition("=")
+        if not (layer and equals and value):
+            raise UsageError(f"--{flag} {text} says no {what.lower()}", hint=f"Write it as --{flag} LAYER={what}.")
+        values[layer] = value
+    return values
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return nan
 
 
 def _json(data: object) -> str:

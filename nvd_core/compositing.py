@@ -5,6 +5,8 @@ All colours are linear light. Shapes: ``surface`` is an atlas looked up by a lay
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -23,6 +25,32 @@ light. It is what saving an atlas with 8 bits a channel may change, and no paint
 
 OWNED_FROM: Final = 0.9
 """From this alpha upwards, and wholly at 1, a layer owns a pixel: painted colour replaces the plate."""
+
+
+LEFT_AT_LEAST: Final = 1e-4
+"""Where layers in front leave less than this of a pixel, what is behind them cannot be told from rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a layer is shown.
+
+    Attributes:
+        opacity: 0 to 1, of the layer when the frame is rebuilt, of what was painted when the plate is kept.
+        light: how much of the residual is used: 0 shows the atlas unlit, 1 lights it as in the shot.
+        gain: factor on that light.
+    """
+
+    opacity: float = 1.0
+    light: float = 1.0
+    gain: float = 1.0
+
+    def lit(self, residual: Colour) -> Colour:
+        """The residual that this look asks for."""
+        return np.float32(self.gain) * (1 + np.float32(self.light) * (residual - 1))
+
+
+AS_SHOT: Final = Look()
 
 
 def look_up(
@@ -60,14 +88,30 @@ def rebuild(layers: list[tuple[Share, Colour, Colour]]) -> Colour:
     return total
 
 
-def keep_plate(plate: Colour, alpha: Share, residual: Colour, painted: Colour, original: Colour) -> Colour:
+def see_through(alphas: Sequence[Share], opacities: Sequence[float]) -> list[Share]:
+    """Visible alphas, front to back, when layers get opacities: what one lets through shows those behind it.
+
+    The bottom layer is behind every pixel. Of the others nothing is known where layers in front hide them wholly.
+    """
+    uncovered, let_through, seen = np.ones_like(alphas[0]), np.zeros_like(alphas[0]), []
+    for alpha, opacity in zip(alphas, opacities, strict=True):
+        is_bottom = len(seen) == len(alphas) - 1
+        coverage = 1 if is_bottom else np.clip(alpha / np.maximum(uncovered, LEFT_AT_LEAST), 0, 1)
+        seen.append(np.float32(opacity) * (alpha + coverage * let_through))
+        uncovered, let_through = uncovered - alpha, let_through + alpha - seen[-1]
+    return seen
+
+
+def keep_plate(
+    plate: Colour, alpha: Share, residual: Colour, painted: Colour, original: Colour, look: Look = AS_SHOT
+) -> Colour:
     """The plate with what was painted on one layer; untouched pixels stay exactly what they are.
 
     Where the layer owns the pixel the painted surface replaces it. On the matte's edge, where other
     layers shine through, the difference of painted and original surface is added instead (RNA, section
     2.6 of the papers; a difference everywhere would leave a ghost of the old texture).
     """
-    touched = changed(painted, original)
-    difference = residual * (painted - original)
-    mismatch = residual * original - plate
-    return plate + (alpha * touched)[..., None] * difference + (owned(alpha) * touched)[..., None] * mismatch
+    touched = np.float32(look.opacity) * changed(painted, original)
+    was = residual * original
+    difference = look.lit(residual) * painted - was
+    return plate + (alpha * touched)[..., None] * difference + (owned(alpha) * touched)[..., None] * (was - plate)

@@ -15,7 +15,7 @@ from jaxtyping import Float32
 
 from nvd_core.clip.colour import display_from_linear, to_linear, to_uint8
 from nvd_core.clip.pictures import write_png
-from nvd_core.compositing import keep_plate, look_up, rebuild
+from nvd_core.compositing import AS_SHOT, Look, keep_plate, look_up, rebuild, see_through
 from nvd_core.conventions import Size
 from nvd_core.decomposition import AtlasColour, Decomposition, Frame
 from nvd_core.errors import InputError
@@ -36,18 +36,22 @@ class Composite(NamedTuple):
     linear: Float32[np.ndarray, "height width 3"]
 
 
-def render(decomposition: Decomposition, atlases: Mapping[str, Path], mode: Mode) -> Iterator[Composite]:
+def render(
+    decomposition: Decomposition, atlases: Mapping[str, Path], mode: Mode, looks: Mapping[str, Look] | None = None
+) -> Iterator[Composite]:
     """Re-composite every frame.
 
     Args:
         decomposition: the folder.
         atlases: painted atlases in place of the folder's own.
         mode: ``keep-plate`` touches only what was painted; ``rebuild`` shows the layers alone.
+        looks: opacity and light of layers that are to be shown in another way than in the shot.
 
     Raises:
-        InputError: an atlas cannot be read, or is for a layer that is not there.
+        InputError: an atlas cannot be read, or something is for a layer that is not there.
     """
-    unknown = sorted(set(atlases) - set(decomposition.manifest.layers))
+    looks = looks or {}
+    unknown = sorted({*atlases, *looks} - set(decomposition.manifest.layers))
     if unknown:
         known = ", ".join(decomposition.manifest.layers)
         raise InputError(
@@ -55,22 +59,28 @@ def render(decomposition: Decomposition, atlases: Mapping[str, Path], mode: Mode
         )
     painted = {name: decomposition.painted(name, atlases.get(name)) for name in decomposition.manifest.layers}
     originals = {name: decomposition.original(name) for name in decomposition.manifest.layers}
-    return map_ordered(lambda frame: composite(frame, painted, originals, mode), decomposition.frames())
+    return map_ordered(lambda frame: composite(frame, painted, originals, mode, looks), decomposition.frames())
 
 
 def composite(
-    frame: Frame, painted: Mapping[str, AtlasColour], originals: Mapping[str, AtlasColour], mode: Mode
+    frame: Frame,
+    painted: Mapping[str, AtlasColour],
+    originals: Mapping[str, AtlasColour],
+    mode: Mode,
+    looks: Mapping[str, Look],
 ) -> Composite:
     """Re-composite one frame with these atlases."""
     surfaces = {name: look_up(painted[name], layer.uv_atlas) for name, layer in frame.layers.items()}
+    of = {name: looks.get(name, AS_SHOT) for name in frame.layers}
     if mode == "rebuild":
-        parts = [(layer.alpha, layer.residual, surfaces[name]) for name, layer in frame.layers.items()]
-        return Composite(frame.number, rebuild(parts))
+        alphas = see_through([layer.alpha for layer in frame.layers.values()], [of[name].opacity for name in of])
+        lights = [of[name].lit(layer.residual) for name, layer in frame.layers.items()]
+        return Composite(frame.number, rebuild(list(zip(alphas, lights, surfaces.values(), strict=True))))
     plate = to_linear(frame.plate)
     edited = plate
     for name, layer in frame.layers.items():
         original = look_up(originals[name], layer.uv_atlas)
-        edited = edited + (keep_plate(plate, layer.alpha, layer.residual, surfaces[name], original) - plate)
+        edited = edited + (keep_plate(plate, layer.alpha, layer.residual, surfaces[name], original, of[name]) - plate)
     return Composite(frame.number, edited)
 
 

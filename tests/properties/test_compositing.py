@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nvd_core.compositing import OWNED_FROM, changed, keep_plate, look_up, owned, rebuild
+from nvd_core.compositing import OWNED_FROM, Look, changed, keep_plate, look_up, owned, rebuild, see_through
 from nvd_core.conventions import u_from_x, v_from_y
 from nvd_core.masks import visible_alphas
 
@@ -102,6 +102,37 @@ def test_a_layer_behind_shows_only_what_those_before_it_leave(seed: int) -> None
     assert np.array_equal(first, front)
     assert (second[front == 1] == 0).all()
     assert (last[(front == 1) | (back == 1)] == 0).all()
+
+
+@given(SEEDS, st.integers(1, 4))
+def test_opaque_layers_are_seen_as_in_the_shot(seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    alphas = visible_alphas([any_alpha(rng) for _ in range(count)], SHAPE)
+    assert np.array_equal(see_through(alphas, [1.0] * len(alphas)), alphas)
+
+
+@given(SEEDS, st.floats(0, 1))
+def test_what_a_layer_lets_through_shows_the_next_one_behind(seed: int, opacity: float) -> None:
+    rng = np.random.default_rng(seed)
+    back, front = any_alpha(rng), rng.choice(np.float32([0, 0.3, 0.95]), SHAPE)
+    alphas = visible_alphas([front, back], SHAPE)
+    seen = see_through(alphas, [opacity, 1.0, 1.0])
+    over = front * np.float32(opacity)
+    expected = [over, back_over := (1 - over) * alphas[1] / (1 - front), 1 - over - back_over]
+    np.testing.assert_allclose(seen, expected, atol=1e-4)
+    assert see_through(alphas, [1.0, 1.0, 0.0])[2].max() == 0
+
+
+@given(SEEDS, st.floats(0, 1), st.floats(0, 1), st.floats(0, 4))
+def test_a_look_fades_and_relights_the_paint_alone(seed: int, opacity: float, light: float, gain: float) -> None:
+    rng = np.random.default_rng(seed)
+    plate, residual, original = any_colour(rng), any_colour(rng), any_colour(rng)
+    one, look = np.ones(SHAPE, np.float32), Look(opacity, light, gain)
+    assert np.array_equal(keep_plate(plate, one, residual, original, original, look), plate)
+    painted = original + 1 + original
+    paint = gain * (1 + light * (residual - 1)) * painted
+    edited = keep_plate(plate, one, residual, painted, original, look)
+    np.testing.assert_allclose(edited, plate + opacity * (paint - plate), rtol=1e-3, atol=1e-3)
 
 
 @given(SEEDS)
