@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import chores, jobs, operators, panels, preferences, properties
+from . import chores, jobs, layers, operators, panels, preferences, properties
 
-_MODULES = (preferences, properties, operators, panels, jobs)
+_MODULES = (preferences, properties, layers, operators, panels, jobs)
 
 
 def register() -> None:

@@ -22,6 +22,7 @@ _COMBINE_XYZ = "ShaderNodeCombineXYZ" if IS_5 else "CompositorNodeCombineXYZ"
 Tree = bpy.types.NodeTree
 Node = bpy.types.Node
 Socket = bpy.types.NodeSocket
+Colour = tuple[float, float, float, float]
 
 
 # ---- compositor ---------------------------------------------------------------------------------
@@ -64,14 +65,11 @@ def math(tree: Tree, operation: str, *operands: Socket | float, clamp: bool = Fa
     node = tree.nodes.new(_MATH)
     node.operation, node.use_clamp = operation, clamp
     for socket, operand in zip(node.inputs, operands, strict=False):
-        if isinstance(operand, bpy.types.NodeSocket):
-            tree.links.new(operand, socket)
-        else:
-            socket.default_value = operand
+        _feed(tree, operand, socket)
     return node.outputs[0]
 
 
-def mix(tree: Tree, blend: str, factor: Socket | float, first: Socket, second: Socket) -> Socket:
+def mix(tree: Tree, blend: str, factor: Socket | float, first: Socket | Colour, second: Socket) -> Socket:
     """A colour mix, not clamped; its result has the alpha of the first colour."""
     if _HAS_SHADER_MIX:
         node = tree.nodes.new("ShaderNodeMix")
@@ -83,13 +81,17 @@ def mix(tree: Tree, blend: str, factor: Socket | float, first: Socket, second: S
         fac, one, two = node.inputs
         result = node.outputs[0]
     node.blend_type = blend
-    if isinstance(factor, bpy.types.NodeSocket):
-        tree.links.new(factor, fac)
-    else:
-        fac.default_value = factor
-    tree.links.new(first, one)
-    tree.links.new(second, two)
+    for source, target in ((factor, fac), (first, one), (second, two)):
+        _feed(tree, source, target)
     return result
+
+
+def _feed(tree: Tree, source: Socket | float | Colour, target: Socket) -> None:
+    """Give a socket another one's value, or a constant."""
+    if isinstance(source, bpy.types.NodeSocket):
+        tree.links.new(source, target)
+    else:
+        target.default_value = source
 
 
 def channels(tree: Tree, colour: Socket) -> Sequence[Socket]:
@@ -109,21 +111,18 @@ def switch(tree: Tree, name: str, off: Socket, on: Socket) -> Node:
     return node
 
 
-def set_switch(node: Node, *, on: bool) -> None:
-    """Turn a switch node."""
-    if "Switch" in node.inputs:
-        node.inputs["Switch"].default_value = on
-    else:
-        node.check = on
+def switch_property(node: Node) -> tuple[Any, str]:
+    """What turns a switch node: whose property, and its name."""
+    return (node.inputs["Switch"], "default_value") if "Switch" in node.inputs else (node, "check")
 
 
-def map_uv(tree: Tree, atlas: Socket, size: Sequence[int], uv: Socket) -> Socket:
-    """An atlas looked up by a UV pass: exactly bilinear, the edge goes on.
+def map_uv(tree: Tree, atlas: Socket, size: Sequence[int], uv: Socket) -> Node:
+    """A node that looks an atlas up by a UV pass: exactly bilinear, the edge goes on.
 
     Args:
-        tree: where the nodes go.
+        tree: where the node goes.
         atlas: its picture.
-        size: its width and height.
+        size: its width and height; see :func:`fit_map_uv`.
         uv: STMap coordinates, Z = 1.
     """
     if IS_5:
@@ -132,10 +131,16 @@ def map_uv(tree: Tree, atlas: Socket, size: Sequence[int], uv: Socket) -> Socket
         node.inputs["Extension X"].default_value = node.inputs["Extension Y"].default_value = "Extend"
     else:
         node = tree.nodes.new("CompositorNodeGroup")
-        node.node_tree = _bilinear_map_uv(*size)
+        fit_map_uv(node, size)
     tree.links.new(atlas, node.inputs[0])
     tree.links.new(uv, node.inputs[1])
-    return node.outputs[0]
+    return node
+
+
+def fit_map_uv(node: Node, size: Sequence[int]) -> None:
+    """Tell a node of :func:`map_uv` the width and height of its atlas, which 4.x computes with."""
+    if not IS_5:
+        node.node_tree = _bilinear_map_uv(*size)
 
 
 def _bilinear_map_uv(width: int, height: int) -> Tree:
@@ -173,6 +178,19 @@ def _bilinear_map_uv(width: int, height: int) -> Tree:
     rows = [mix(tree, "MIX", shares[0], look_up(taps[0][0], y), look_up(taps[0][1], y)) for y in taps[1]]
     tree.links.new(mix(tree, "MIX", shares[1], *rows), result.inputs[0])
     return tree
+
+
+def arrange(tree: Tree) -> None:
+    """Lay nodes out from left to right by how many links they are from the start."""
+    column: dict[str, int] = {node.name: 0 for node in tree.nodes}
+    for _ in tree.nodes:
+        for link in tree.links:
+            column[link.to_node.name] = max(column[link.to_node.name], column[link.from_node.name] + 1)
+    filled: dict[int, float] = {}
+    for node in tree.nodes:
+        place = column[node.name]
+        node.location = (280.0 * place, -filled.get(place, 0.0))
+        filled[place] = filled.get(place, 0.0) + 420.0
 
 
 # ---- sequencer ----------------------------------------------------------------------------------

@@ -40,6 +40,14 @@ class Footage:
         return {"clip": str(self.clip), "settings": settings}
 
     @property
+    def first_file(self) -> Path:
+        """The video, or the picture of the first frame used."""
+        number = re.compile("#+")
+        is_pattern = self.fps is not None and number.search(self.clip.name) and not self.clip.exists()
+        named = number.sub(lambda digits: f"{self.first:0{len(digits[0])}d}", self.clip.name)
+        return self.clip.with_name(named) if is_pattern else self.clip
+
+    @property
     def result_folder(self) -> Path:
         """Where a result goes if the user names no place: beside the footage."""
         stem = re.sub(r"[\s._#-]+$", "", self.clip.stem) or self.clip.parent.name

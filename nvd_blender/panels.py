@@ -10,10 +10,10 @@ from nvd_core.forecast import forecast
 from nvd_core.settings import Settings
 
 from . import compat, engine, footage
-from .compositor import atlas_nodes, results
 from .labels import paragraph
 from .progress import draw_jobs
 from .properties import NVD_PG_settings, chosen_settings
+from .results import atlas_nodes, results
 
 
 class _Panel:

@@ -13,6 +13,17 @@ from typing import Final, NamedTuple, TypeVar
 BACKGROUND: Final = "background"
 """Name of the last layer, which every decomposition has."""
 
+TOLERANCE_RELATIVE: Final = 0.01
+TOLERANCE_ABSOLUTE: Final = 0.001
+"""A painted texel counts as changed when it differs from the original by more than this, in linear
+light. It is what saving an atlas with 8 bits a channel may change, and no painter can see it."""
+
+OWNED_FROM: Final = 0.9
+"""From this alpha upwards, and wholly at 1, a layer owns a pixel: painted colour replaces the plate."""
+
+LEFT_AT_LEAST: Final = 1e-4
+"""Where layers in front leave less than this of a pixel, what is behind them cannot be told from rounding."""
+
 T = TypeVar("T")
 
 

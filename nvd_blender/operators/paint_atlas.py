@@ -2,7 +2,7 @@
 
 import bpy
 
-from ..compositor import atlas_nodes, results
+from ..results import atlas_nodes, results
 
 
 def find_atlas(context: bpy.types.Context, result: str, layer: str) -> tuple[bpy.types.Scene, bpy.types.Image] | None:

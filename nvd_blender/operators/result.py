@@ -1,15 +1,13 @@
 """Add Result to Sequencer: the re-composited shot above the strip it comes from."""
 
-from pathlib import Path
 from typing import Any
 
 import bpy
 
 from nvd_core.errors import InputError, NvdError
-from nvd_core.folder import read_manifest
 
 from .. import compat, footage
-from ..compositor import FOLDER_KEY, results
+from ..results import plate_of, results
 
 
 def result_of(found: footage.Footage) -> bpy.types.Scene:
@@ -19,11 +17,7 @@ def result_of(found: footage.Footage) -> bpy.types.Scene:
         InputError: there is none.
     """
     for scene in results():
-        try:
-            source = read_manifest(Path(scene[FOLDER_KEY])).source
-        except InputError:
-            continue  # its folder is gone
-        if Path(source.path) == found.clip and (source.first, source.last) == (found.first, found.last):
+        if plate_of(scene) == found.first_file.resolve() and (scene.frame_start, scene.frame_end) == (found.first, found.last):
             return scene
     raise InputError("This strip has no result", where=found.clip, hint="Decompose it first.")
 

@@ -48,8 +48,8 @@ loaded = set(sys.modules)
 bpy.ops.extensions.package_install_files(filepath=str(zip_path), repo="user_default", enable_on_install=True)
 package = "bl_ext.user_default.nvd_blender"
 seen["brought_in"] = sorted({name.partition(".")[0] for name in set(sys.modules) - loaded})
-compat, compositor, footage, jobs = (
-    __import__(f"{package}.{name}", fromlist=["*"]) for name in ("compat", "compositor", "footage", "jobs")
+compat, footage, jobs, layers, results = (
+    __import__(f"{package}.{name}", fromlist=["*"]) for name in ("compat", "footage", "jobs", "layers", "results")
 )
 
 # -- refusals --------------------------------------------------------------------------------------
@@ -84,9 +84,9 @@ mask.name, mask.path = "sign", str(clips / "masks")
 scene.nvd.folder = str(out / "result")
 assert bpy.ops.nvd.decompose_clip() == {"FINISHED"}
 seen["settings_kept"] = settings_of(scene) == before
-result = compositor.result_scene(out / "result")
+result = results.result_scene(out / "result")
 seen["range"] = [result.frame_start, result.frame_end]
-seen["atlases"] = list(compositor.atlas_nodes(result))
+seen["atlases"] = list(results.atlas_nodes(result))
 tree = compat.scene_tree(result)
 seen["unlinked"] = [
     f"{node.name}.{socket.name}"
@@ -99,7 +99,7 @@ render(result, "unedited")
 assert bpy.ops.nvd.paint_atlas(layer="sign") == {"FINISHED"}
 canvas = scene.tool_settings.image_paint.canvas
 seen["canvas"] = Path(canvas.filepath).name
-for node in compositor.atlas_nodes(result).values():
+for node in results.atlas_nodes(result).values():
     image = node.image
     width, height = image.size
     pixels = list(image.pixels)
@@ -111,11 +111,11 @@ for node in compositor.atlas_nodes(result).values():
             ]
     image.pixels.foreach_set(pixels)
 render(result, "painted")  # not saved yet: the compositor shows what is painted
-for node in compositor.atlas_nodes(result).values():
+for node in results.atlas_nodes(result).values():
     node.image.save()
-compositor.set_mode(result, rebuild=True)
+results.set_mode(result, rebuild=True)
 render(result, "rebuilt")
-compositor.set_mode(result, rebuild=False)
+results.set_mode(result, rebuild=False)
 
 # -- back to the edit --------------------------------------------------------------------------------
 strip.transform.offset_x, strip.crop.min_y = 3, 5
@@ -135,9 +135,9 @@ groups = len(bpy.data.node_groups)
 assert bpy.ops.nvd.decompose_clip() == {"FINISHED"}
 seen["second_run"] = [
     len(bpy.data.node_groups) - groups,
-    len([one for one in bpy.data.scenes if compositor.FOLDER_KEY in one]),
+    len([one for one in bpy.data.scenes if results.BUILT_KEY in one]),
 ]
-render(compositor.result_scene(out / "result"), "painted_again")
+render(results.result_scene(out / "result"), "painted_again")
 
 # -- a strip that stands still before and after its footage -----------------------------------------------
 strip.frame_final_start, strip.frame_final_end = 15, 40
@@ -153,8 +153,8 @@ seen["own_image"] = [own_image.source, own_image.alpha_mode]
 scene.nvd.folder = str(out / "another")  # of the same clip, so of the same name
 strip.frame_final_start, strip.frame_final_end = 23, 21 + len(plates)
 assert bpy.ops.nvd.decompose_clip() == {"FINISHED"}
-seen["newest"] = compositor.results()[0][compositor.FOLDER_KEY]
-render(compositor.result_scene(out / "result"), "painted_beside_another")
+seen["newest"] = str(results.folder_of(results.results()[0]))
+render(results.result_scene(out / "result"), "painted_beside_another")
 
 # -- movie strip -------------------------------------------------------------------------------------
 for one in list(strips):
@@ -164,7 +164,7 @@ scene.sequence_editor.active_strip = movie
 scene.nvd.masks.clear()
 scene.nvd.folder = ""
 assert bpy.ops.nvd.decompose_clip() == {"FINISHED"}
-result = compositor.result_scene(clips / "movie_nvd")
+result = results.result_scene(clips / "movie_nvd")
 seen["movie_range"] = [result.frame_start, result.frame_end]
 render(result, "movie_unedited")
 scene.frame_start, scene.frame_end = 1, movie.frame_final_duration
@@ -174,7 +174,7 @@ render(scene, "movie_strip")
 clip = bpy.data.movieclips.load(str(clips / "zero" / "z.0000.png"))
 with bpy.context.temp_override(edit_movieclip=clip):
     assert bpy.ops.nvd.decompose_clip() == {"FINISHED"}
-result = compositor.result_scene(clips / "zero" / "z_nvd")
+result = results.result_scene(clips / "zero" / "z_nvd")
 seen["zero_range"] = [result.frame_start, result.frame_end]
 render(result, "zero_unedited")
 

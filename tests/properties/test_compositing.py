@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nvd_core.compositing import OWNED_FROM, Look, changed, keep_plate, look_up, owned, rebuild, see_through
-from nvd_core.conventions import u_from_x, v_from_y
+from nvd_core.compositing import Look, changed, keep_plate, look_up, owned, rebuild, see_through
+from nvd_core.conventions import OWNED_FROM, u_from_x, v_from_y
 from nvd_core.masks import visible_alphas
 
 SEEDS = st.integers(0, 1 << 32)
