@@ -9,12 +9,24 @@ from typing import Final
 
 import bpy
 
+from nvd_core.errors import InputError
 from nvd_core.folder import Manifest, Source, inside, read_manifest
 
 from . import compat, layers
 from .compat import Node, Socket, Tree
 from .layer_group import add_layer_group, link_behind
-from .results import ATLAS_NODE, BUILT_KEY, LAYER_NODE, MODE_SWITCH, ONION, ORIGINAL_NODE, PASSES_NODE, PLATE_NODE, result_scene, results
+from .results import (
+    ATLAS_NODE,
+    BUILT_KEY,
+    LAYER_NODE,
+    MODE_SWITCH,
+    ONION,
+    ORIGINAL_NODE,
+    PASSES_NODE,
+    PLATE_NODE,
+    result_scene,
+    results,
+)
 
 OURS_KEY: Final = "nvd"
 """Custom property of the images that were loaded for a result."""
@@ -24,7 +36,7 @@ def load_result(folder: Path) -> bpy.types.Scene:
     """Build the scene of a finished decomposition.
 
     Raises:
-        InputError: the folder is none.
+        InputError: the folder is none, or the plate is gone.
     """
     return build_scene(folder, read_manifest(folder))
 
@@ -54,6 +66,23 @@ def build_scene(folder: Path, manifest: Manifest) -> bpy.types.Scene:
     _build_tree(compat.empty_scene_tree(scene), folder, manifest)
     layers.restore(scene, looks)
     return scene
+
+
+def load_atlas(path: Path) -> bpy.types.Image:
+    """An atlas as the tree wants it: ours, or a picture from elsewhere.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    if path.suffix.lower() == ".exr":
+        image = _load(path, "Linear Rec.709")
+    else:
+        image = _load(path, None)
+        _take_as_in_file(image)
+    if not all(image.size):
+        bpy.data.images.remove(image)
+        raise InputError("Blender cannot read the picture", where=path, hint="Choose another one.")
+    return image
 
 
 def _build_tree(tree: Tree, folder: Path, manifest: Manifest) -> None:
@@ -99,12 +128,8 @@ def _layer(tree: Tree, folder: Path, manifest: Manifest, name: str, passes: bpy.
 
 
 def _plate_node(tree: Tree, source: Source) -> Node:
-    path = Path(source.file)
-    image = _load(path, None)
-    image.alpha_mode = "CHANNEL_PACKED"  # colour as it is in the file, whatever its alpha says
-    is_float = image.is_float and image.depth // image.channels == 32
-    if path.suffix.lower() == ".exr" or is_float:
-        image.colorspace_settings.name = "Linear Rec.709"
+    image = _load(Path(source.file), None)
+    _take_as_in_file(image)
     node = _sequence_node(tree, image, source)
     node.name = node.label = PLATE_NODE
     return node
@@ -122,16 +147,15 @@ def _sequence_node(tree: Tree, image: bpy.types.Image, source: Source) -> Node:
     return node
 
 
-def load_atlas(path: Path) -> bpy.types.Image:
-    """An atlas as the tree wants it."""
-    return _load(path, "Linear Rec.709" if path.suffix.lower() == ".exr" else None)
-
-
 def _load(path: Path, colorspace: str | None) -> bpy.types.Image:
     """An image datablock of a file, apart from the user's own; ours is read again, unless it holds unsaved paint."""
     ours = {Path(bpy.path.abspath(image.filepath)).resolve(): image for image in bpy.data.images if OURS_KEY in image}
     image = ours.get(path.resolve())
     if image is None:
+        if not path.is_file():
+            raise InputError(
+                "A picture of the result is not there", where=path, hint="Put it back, or decompose again."
+            )
         image = bpy.data.images.load(str(path))
         image[OURS_KEY] = True
         if bpy.data.filepath:  # a file that was never saved gets relative paths when it is
@@ -142,3 +166,11 @@ def _load(path: Path, colorspace: str | None) -> bpy.types.Image:
     if colorspace:
         image.colorspace_settings.name = colorspace
     return image
+
+
+def _take_as_in_file(image: bpy.types.Image) -> None:
+    """Colour as it is in the file, whatever its alpha says; linear where the file is."""
+    image.alpha_mode = "CHANNEL_PACKED"
+    is_float = image.is_float and image.depth // image.channels == 32
+    if is_float or image.filepath.lower().endswith(".exr"):
+        image.colorspace_settings.name = "Linear Rec.709"

@@ -99,10 +99,18 @@ def _layer_group(name: str, painted_size: Sequence[int], original_size: Sequence
     touched = compat.math(tree, "MULTIPLY", opacity, _changed(tree, painted, original))
     owned = compat.math(tree, "DIVIDE", compat.math(tree, "SUBTRACT", alpha, OWNED_FROM), 1 - OWNED_FROM, clamp=True)
     added = compat.mix(
-        tree, "MULTIPLY", 1.0, compat.mix(tree, "SUBTRACT", 1.0, lit, was), compat.math(tree, "MULTIPLY", alpha, touched)
+        tree,
+        "MULTIPLY",
+        1.0,
+        compat.mix(tree, "SUBTRACT", 1.0, lit, was),
+        compat.math(tree, "MULTIPLY", alpha, touched),
     )
     replaced = compat.mix(
-        tree, "MULTIPLY", 1.0, compat.mix(tree, "SUBTRACT", 1.0, was, plate), compat.math(tree, "MULTIPLY", owned, touched)
+        tree,
+        "MULTIPLY",
+        1.0,
+        compat.mix(tree, "SUBTRACT", 1.0, was, plate),
+        compat.math(tree, "MULTIPLY", owned, touched),
     )
 
     output = tree.nodes.new("NodeGroupOutput")

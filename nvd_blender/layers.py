@@ -1,7 +1,5 @@
 """How the layers of a result are shown: eye and solo here, opacity and light as inputs of their groups."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import bpy
@@ -12,16 +10,20 @@ from .layer_group import CONTROLS, SHOWN
 from .results import LAYER_NODE, MODE_SWITCH, atlas_nodes, node_of
 
 
+def _update(layer: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
+    _apply(layer.id_data)
+
+
 class NVD_PG_layer(bpy.types.PropertyGroup):
     """Eye and solo of a layer."""
 
     visible: bpy.props.BoolProperty(
         name="Visible", description="Show the layer, or its paint where the plate is kept", default=True,
-        update=lambda self, _context: _apply(self.id_data),
+        update=_update,
     )  # fmt: skip
     solo: bpy.props.BoolProperty(
         name="Solo", description="Show no other layers than those on solo",
-        update=lambda self, _context: _apply(self.id_data),
+        update=_update,
     )  # fmt: skip
 
 

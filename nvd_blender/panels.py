@@ -13,7 +13,7 @@ from . import compat, engine, footage
 from .labels import paragraph
 from .progress import draw_jobs
 from .properties import NVD_PG_settings, chosen_settings
-from .results import atlas_nodes, results
+from .results import results
 
 
 class _Panel:
@@ -102,10 +102,7 @@ def _draw_forecast(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
 
 def _draw_results(layout: bpy.types.UILayout) -> None:
     for scene in results():
-        layout.label(text=scene.name)
-        for layer in atlas_nodes(scene):
-            button = layout.operator("nvd.paint_atlas", text=f"Paint {layer}", icon="BRUSH_DATA")
-            button.result, button.layer = scene.name, layer
+        layout.operator("nvd.open_layers", text=f"Paint {scene.name}", icon="BRUSH_DATA").result = scene.name
     layout.operator("nvd.add_result", icon="SEQ_STRIP_DUPLICATE")
 
 

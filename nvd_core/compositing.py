@@ -25,6 +25,7 @@ from nvd_core.resample import resample
 Colour = Float32[np.ndarray, "height width 3"]
 Share = Float32[np.ndarray, "height width"]
 
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """How a layer is shown.

@@ -1,8 +1,8 @@
 """Operators: each reads the context, calls one function, and reports."""
 
-from . import decompose, engine, jobs, paint_atlas, result
+from . import atlas, decompose, engine, jobs, result, workspace
 
-_MODULES = (decompose, engine, jobs, paint_atlas, result)
+_MODULES = (atlas, decompose, engine, jobs, result, workspace)
 
 
 def register() -> None:

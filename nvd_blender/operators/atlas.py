@@ -1,0 +1,179 @@
+"""What can be done with a layer's atlas: paint, save, reload, exchange, revert, edit in another program."""
+
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+import bpy
+
+from nvd_core.errors import InputError, NvdError, SetupError
+
+from .. import atlas_files
+from ..results import atlas_nodes, path_of, results
+
+
+class Found(NamedTuple):
+    """A layer of a result."""
+
+    scene: bpy.types.Scene
+    layer: str
+
+    @property
+    def atlas(self) -> bpy.types.Image:
+        """What is painted on."""
+        return atlas_nodes(self.scene)[self.layer].image
+
+
+def find_layer(context: bpy.types.Context, result: str, layer: str) -> Found:
+    """A layer of a result.
+
+    Args:
+        context: whose scene is looked at first.
+        result: name of the result's scene; if empty, the context's, else the newest.
+        layer: its name; the front layer if empty.
+
+    Raises:
+        InputError: there is none.
+    """
+    for scene in (context.scene, *results()):
+        layers = list(atlas_nodes(scene))
+        if layers and scene.name == (result or scene.name) and (not layer or layer in layers):
+            return Found(scene, layer or layers[0])
+    if layer:
+        raise InputError(f"There is no layer {layer!r}", hint="It was renamed or deleted in the result's node tree.")
+    raise InputError("There is no result to paint on", hint="Decompose a clip first.")
+
+
+def set_canvas(context: bpy.types.Context, found: Found) -> None:
+    """Make an atlas the paint canvas here and in its result, and show it in the Image editors that show one."""
+    for one in {context.scene, found.scene}:
+        paint = one.tool_settings.image_paint
+        paint.mode, paint.canvas = "IMAGE", found.atlas
+    for area in context.screen.areas if context.screen else ():
+        space = area.spaces.active
+        if area.type == "IMAGE_EDITOR" and not (space.image and space.image.type == "COMPOSITING"):
+            space.image, space.ui_mode = found.atlas, "PAINT"
+
+
+class _OfLayer:
+    bl_options: ClassVar = {"INTERNAL"}
+
+    result: bpy.props.StringProperty(name="Result", description="Name of the result's scene; the newest if empty")
+    layer: bpy.props.StringProperty(name="Layer", description="Whose atlas; the front layer's if empty")
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Do it, or say why not."""
+        try:
+            self.run(context, find_layer(context, self.result, self.layer))
+        except (NvdError, RuntimeError) as error:  # Blender's own words, where it refuses
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class NVD_OT_paint_atlas(_OfLayer, bpy.types.Operator):
+    """Paint on the layer's atlas: every frame of the shot follows"""
+
+    bl_idname = "nvd.paint_atlas"
+    bl_label = "Paint Atlas"
+    bl_options: ClassVar = {"REGISTER"}
+
+    def run(self, context: bpy.types.Context, found: Found) -> None:
+        """Set the canvas."""
+        set_canvas(context, found)
+
+
+class NVD_OT_save_atlas(_OfLayer, bpy.types.Operator):
+    """Save what was painted to the atlas's file"""
+
+    bl_idname = "nvd.save_atlas"
+    bl_label = "Save Atlas"
+
+    def run(self, _context: bpy.types.Context, found: Found) -> None:
+        """Save it."""
+        found.atlas.save()
+
+
+class NVD_OT_reload_atlas(_OfLayer, bpy.types.Operator):
+    """Read the atlas from its file again. What was painted here and not saved is lost"""
+
+    bl_idname = "nvd.reload_atlas"
+    bl_label = "Reload Atlas"
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Ask first where something would be lost."""
+        try:
+            has_paint = find_layer(context, self.result, self.layer).atlas.is_dirty
+        except NvdError:
+            has_paint = False
+        return context.window_manager.invoke_confirm(self, event) if has_paint else self.execute(context)
+
+    def run(self, _context: bpy.types.Context, found: Found) -> None:
+        """Reload it."""
+        if not path_of(found.atlas).is_file():
+            raise InputError(
+                "The atlas's file is gone", where=path_of(found.atlas), hint="Save it here to have it back."
+            )
+        atlas_files.reload(found.scene, found.layer)
+
+
+class NVD_OT_revert_atlas(_OfLayer, bpy.types.Operator):
+    """Take all paint off the atlas. Its file stays as it is until it is saved"""
+
+    bl_idname = "nvd.revert_atlas"
+    bl_label = "Revert to Original"
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Ask first."""
+        return context.window_manager.invoke_confirm(self, event)
+
+    def run(self, _context: bpy.types.Context, found: Found) -> None:
+        """Copy the original."""
+        atlas_files.revert(found.scene, found.layer)
+
+
+class NVD_OT_exchange_atlas(_OfLayer, bpy.types.Operator):
+    """Use another picture as the atlas, of any size: one that was painted elsewhere, or another version"""
+
+    bl_idname = "nvd.exchange_atlas"
+    bl_label = "Use Another File"
+
+    filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filter_glob: bpy.props.StringProperty(default="*.exr;*.png;*.tif;*.tiff;*.jpg;*.jpeg", options={"HIDDEN"})
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        """Let the user choose a file."""
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def run(self, context: bpy.types.Context, found: Found) -> None:
+        """Load it."""
+        path = Path(bpy.path.abspath(self.filepath))
+        if not path.is_file():
+            raise InputError("There is no such picture", where=path, hint="Choose a file.")
+        atlas_files.exchange(found.scene, found.layer, path)
+        set_canvas(context, found)
+
+
+class NVD_OT_edit_atlas_elsewhere(_OfLayer, bpy.types.Operator):
+    """Save the atlas and open it in the image editor that Blender's preferences name; saved there, it is shown here"""
+
+    bl_idname = "nvd.edit_atlas_elsewhere"
+    bl_label = "Edit in Another Program"
+
+    def run(self, context: bpy.types.Context, found: Found) -> None:
+        """Open it."""
+        if not context.preferences.filepaths.image_editor:
+            raise SetupError(
+                "Blender does not know your image editor", hint="Name it in Preferences, File Paths, Applications."
+            )
+        if found.atlas.is_dirty:
+            found.atlas.save()
+        bpy.ops.image.external_edit(filepath=str(path_of(found.atlas)))
+
+
+register, unregister = bpy.utils.register_classes_factory(
+    (
+        NVD_OT_paint_atlas, NVD_OT_save_atlas, NVD_OT_reload_atlas, NVD_OT_revert_atlas, NVD_OT_exchange_atlas,
+        NVD_OT_edit_atlas_elsewhere,
+    )
+)  # fmt: skip

@@ -1,0 +1,155 @@
+"""The *Layers* workspace: the atlas to paint on, the shot beside it, the timeline below.
+
+Blender shows a workspace only after the operator that asks for it has ended, and makes the viewer's picture only
+after the compositor has run. So it is laid out step by step from a timer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Final
+
+import bpy
+
+from . import compat, coverage
+from .results import atlas_nodes
+
+_NAME: Final = "Layers"
+_OURS_KEY: Final = "nvd"
+_STEP_S: Final = 0.05
+_PATIENCE: Final = 200
+
+_VIEWER: Final = "Viewer Node"
+"""What Blender calls the picture that a Viewer node makes."""
+
+_TIMELINE: Final = 0.16
+_ATLAS: Final = 0.5
+"""Shares of the window: of its height, and of its width."""
+
+
+def open_layers(window: bpy.types.Window, scene: bpy.types.Scene, layer: str) -> None:
+    """Show a result in the workspace, which is made if it is not there, with a layer's atlas to paint on."""
+    workspace = next((one for one in bpy.data.workspaces if _OURS_KEY in one), None)
+    is_new = workspace is None
+    if is_new:
+        before = set(bpy.data.workspaces)
+        with bpy.context.temp_override(window=window):
+            bpy.ops.workspace.duplicate()
+        workspace = next(one for one in bpy.data.workspaces if one not in before)
+        workspace.name, workspace[_OURS_KEY] = _NAME, True
+    window.workspace = workspace
+    window.scene = scene
+    steps = _steps(workspace.name, scene.name, layer, is_new=is_new)
+    bpy.app.timers.register(lambda: _STEP_S if next(steps, None) else None, first_interval=_STEP_S)
+
+
+def _steps(workspace: str, scene: str, layer: str, *, is_new: bool) -> Iterator[bool]:
+    """What is done, a piece each time Blender has drawn; names, as nothing of Blender's may be kept meanwhile."""
+
+    def window() -> bpy.types.Window | None:
+        shown = bpy.context.window_manager.windows
+        return next((one for one in shown if one.workspace.name == workspace and one.scene.name == scene), None)
+
+    yield from _until(lambda: window() is not None)
+    if window() and is_new:
+        _lay_out(window())
+        yield True
+    if window():
+        _fill(window(), layer)
+    yield from _until(lambda: window() is None or _VIEWER in bpy.data.images)
+    if window() and _VIEWER in bpy.data.images:
+        _viewer_area(window()).spaces.active.image = bpy.data.images[_VIEWER]
+        compat.scene_tree(window().scene).update_tag()  # composites only what is seen, and only when told
+    yield from _until(lambda: window() is None or _is_composited(window().scene))
+    yield from _until(lambda: window() is None or _turn_to_layers(_viewer_area(window())))
+    if window():
+        _fit(window(), _atlas_area(window()))
+        _fit(window(), _viewer_area(window()))
+
+
+def _until(is_so: Callable[[], bool]) -> Iterator[bool]:
+    for _ in range(_PATIENCE):
+        if is_so():
+            return
+        yield True
+
+
+def _lay_out(window: bpy.types.Window) -> None:
+    """One area of what the user had, divided in three."""
+    areas = sorted(window.screen.areas, key=lambda area: area.width * area.height)
+    for area in areas[:-1]:
+        with bpy.context.temp_override(window=window, area=area):
+            bpy.ops.screen.area_close()
+    atlas = _largest(window)
+    atlas.type = "IMAGE_EDITOR"
+    timeline = _split(window, atlas, "HORIZONTAL", _TIMELINE)
+    timeline.ui_type = "TIMELINE"
+    atlas = _largest(window)
+    _split(window, atlas, "VERTICAL", _ATLAS)
+
+
+def _split(window: bpy.types.Window, area: bpy.types.Area, direction: str, share: float) -> bpy.types.Area:
+    """Divide an area; the left or lower part of it is returned."""
+    with bpy.context.temp_override(window=window, area=area):
+        bpy.ops.screen.area_split(direction=direction, factor=share)
+    return min(window.screen.areas, key=lambda one: one.y if direction == "HORIZONTAL" else one.x)
+
+
+def _fill(window: bpy.types.Window, layer: str) -> None:
+    atlas, viewer = _atlas_area(window), _viewer_area(window)
+    atlas.spaces.active.image = atlas_nodes(window.scene)[layer].image
+    atlas.spaces.active.ui_mode = "PAINT"
+    atlas.spaces.active.show_region_toolbar = atlas.spaces.active.show_region_tool_header = True
+    viewer.spaces.active.ui_mode = "VIEW"
+    viewer.spaces.active.show_region_ui = True
+    paint = window.scene.tool_settings.image_paint
+    paint.mode, paint.canvas = "IMAGE", atlas.spaces.active.image
+    coverage.show(is_shown=True)
+
+
+def _is_composited(scene: bpy.types.Scene) -> bool:
+    """Whether the viewer's picture is that of the scene, and not what an earlier one has left."""
+    viewer = bpy.data.images.get(_VIEWER)
+    return viewer is not None and tuple(viewer.size) == (scene.render.resolution_x, scene.render.resolution_y)
+
+
+def _turn_to_layers(area: bpy.types.Area) -> bool:
+    """Open the sidebar's tab, which Blender lets one do only once the sidebar was drawn; whether it is."""
+    sidebar = _region(area, "UI")
+    with suppress(AttributeError, TypeError):
+        sidebar.active_panel_category = _NAME
+    return sidebar.active_panel_category == _NAME
+
+
+def _fit(window: bpy.types.Window, area: bpy.types.Area) -> None:
+    """Show the whole picture beside the sidebar, which Blender draws over it."""
+    space, region = area.spaces.active, _region(area, "WINDOW")
+    covered_px = _region(area, "UI").width if space.show_region_ui else 0
+    with bpy.context.temp_override(window=window, area=area, region=region):
+        bpy.ops.image.view_all(fit_view=True)
+        if covered_px and space.image and all(space.image.size):
+            width_px, height_px = space.image.size
+            free_px = region.width - covered_px
+            space.zoom_percentage = 95 * min(free_px / width_px, region.height / height_px)
+            bpy.ops.image.view_pan(offset=(0.5 * covered_px / (space.zoom_percentage / 100), 0.0))
+
+
+def _region(area: bpy.types.Area, kind: str) -> bpy.types.Region:
+    return next(region for region in area.regions if region.type == kind)
+
+
+def _image_areas(window: bpy.types.Window) -> list[bpy.types.Area]:
+    return sorted((area for area in window.screen.areas if area.type == "IMAGE_EDITOR"), key=lambda area: area.x)
+
+
+def _atlas_area(window: bpy.types.Window) -> bpy.types.Area:
+    return _image_areas(window)[0]
+
+
+def _viewer_area(window: bpy.types.Window) -> bpy.types.Area:
+    return _image_areas(window)[-1]
+
+
+def _largest(window: bpy.types.Window) -> bpy.types.Area:
+    return max(window.screen.areas, key=lambda area: area.width * area.height)
