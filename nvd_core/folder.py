@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,6 +51,7 @@ class Source:
         fps: frames a second.
         first: plate number of the first frame used.
         last: plate number of the last frame used.
+        seen_from: the decomposition folder when it was written, absolute; finds a clip that moved with it.
     """
 
     path: str
@@ -61,6 +62,7 @@ class Source:
     fps: float
     first: int
     last: int
+    seen_from: str = ""
 
     @property
     def numbers(self) -> range:
@@ -157,7 +159,7 @@ def read_manifest(folder: Path) -> Manifest:
                 hint="Decompose the clip again.",
             )
         known = {key: data[key] for key in (one.name for one in fields(Manifest)) if key in data}
-        known |= {"source": Source(**data["source"]), "layers": tuple(data["layers"])}
+        known |= {"source": _where_it_is(Source(**data["source"]), folder), "layers": tuple(data["layers"])}
         known |= {"masks": tuple(data["masks"]), "warnings": tuple(data["warnings"])}
         manifest = Manifest(**known)
         for layer in manifest.layers:
@@ -173,6 +175,17 @@ def read_manifest(folder: Path) -> Manifest:
     if not is_sound:
         raise InputError("The manifest is damaged", where=path, hint="Decompose the clip again.")
     return manifest
+
+
+def _where_it_is(source: Source, folder: Path) -> Source:
+    """The source, looked for in the same place relative to the folder if it is not where it was."""
+    if not source.seen_from or Path(source.file).exists():
+        return source
+    there = {
+        name: os.path.normpath(folder.absolute() / os.path.relpath(path, source.seen_from))
+        for name, path in (("path", source.path), ("file", source.file))
+    }
+    return replace(source, **there) if Path(there["file"]).exists() else source
 
 
 def inside(folder: Path, relative: str) -> Path:

@@ -170,6 +170,7 @@ def _export(
             fps=info.fps,
             first=shot.numbers[0],
             last=shot.numbers[-1],
+            seen_from=str(folder.absolute()),
         ),
         layers=solution.layers,
         atlas_files={layer: one.painted for layer, one in files.items()},

@@ -1,0 +1,137 @@
+"""Runs inside Blender: what an artist does with a finished result. Prints one JSON object of what was seen.
+
+``python layers_session.py ZIP SHOT ATLASES OUT``; SHOT is a folder with a decomposition and its plates, ATLASES
+holds ``other.exr`` and ``half.png``, painted elsewhere.
+"""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+zip_path, shot, atlases, out = (Path(argument) for argument in sys.argv[1:5])
+os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile")
+
+import bpy  # noqa: E402 (it reads the environment)
+
+bpy.ops.wm.read_factory_settings(use_empty=True)
+bpy.ops.extensions.package_install_files(filepath=str(zip_path), repo="user_default", enable_on_install=True)
+package = "bl_ext.user_default.nvd_blender"
+atlas_files, compat, compositor, layers, results = (
+    __import__(f"{package}.{name}", fromlist=["*"])
+    for name in ("atlas_files", "compat", "compositor", "layers", "results")
+)
+seen: dict = {}
+
+
+def render(scene, name: str) -> None:
+    """All frames of a scene into a folder of that name."""
+    scene.render.filepath = str(out / name / "####.png")
+    bpy.ops.render.render(animation=True, scene=scene.name)
+
+
+def paint(image) -> None:
+    """A bar across, not saved."""
+    pixels = list(image.pixels)
+    quarter = len(pixels) // 16 * 4
+    pixels[quarter : 2 * quarter] = [0.6, 0.2, 0.05, 1.0] * (quarter // 4)
+    image.pixels.foreach_set(pixels)
+
+
+# -- how layers are shown ----------------------------------------------------------------------------
+scene = compositor.load_result(shot / "result")
+sign = results.atlas_nodes(scene)["sign"].image
+for node in results.atlas_nodes(scene).values():
+    paint(node.image)
+    node.image.save()
+for layer, values in {"sign": (0.6, 0.3, 1.5), "background": (0.8, 0.0, 1.0)}.items():
+    for control, value in zip(("Opacity", "Light", "Gain"), values, strict=True):
+        layers.group_of(scene, layer).inputs[control].default_value = value
+for mode in (False, True):
+    results.set_mode(scene, rebuild=mode)
+    render(scene, "faded_rebuilt" if mode else "faded")
+compositor.load_result(shot / "result")
+seen["kept"] = [
+    round(layers.group_of(scene, "sign").inputs["Gain"].default_value, 3),
+    getattr(*compat.switch_property(results.node_of(scene, results.MODE_SWITCH))),
+]
+for layer in ("sign", "background"):
+    for control in ("Opacity", "Light", "Gain"):
+        layers.group_of(scene, layer).inputs[control].default_value = 1.0
+scene.nvd_layers["sign"].visible = False
+render(scene, "hidden")
+scene.nvd_layers["sign"].visible, scene.nvd_layers["sign"].solo = True, True
+render(scene, "solo")
+scene.nvd_layers["sign"].solo = False
+results.set_mode(scene, rebuild=False)
+results.node_of(scene, results.ONION).inputs[0].default_value = 1.0
+render(scene, "compared")
+results.node_of(scene, results.ONION).inputs[0].default_value = 0.0
+
+# -- atlases as files --------------------------------------------------------------------------------
+assert bpy.ops.nvd.exchange_atlas(layer="sign", filepath=str(atlases / "half.png")) == {"FINISHED"}
+seen["canvas"] = Path(bpy.context.scene.tool_settings.image_paint.canvas.filepath).name
+render(scene, "exchanged")
+assert bpy.ops.nvd.exchange_atlas(layer="sign", filepath=sign.filepath) == {"FINISHED"}
+(out / "broken.exr").write_bytes(b"no picture")
+for name in ("broken.exr", "missing.exr"):
+    try:
+        bpy.ops.nvd.exchange_atlas(layer="sign", filepath=str(out / name))
+    except RuntimeError as error:
+        seen[name] = str(error)
+seen["after_refusal"] = results.atlas_nodes(scene)["sign"].image == sign
+
+atlas_files.look()
+paint(sign)
+seen["dirty"] = sign.is_dirty
+atlas_files.look()
+shutil.copyfile(atlases / "other.exr", results.path_of(sign))
+for _ in range(2):
+    atlas_files.look()
+seen["with_paint"] = [sign.is_dirty, atlas_files.is_newer_on_disk(sign)]
+assert bpy.ops.nvd.reload_atlas(layer="sign") == {"FINISHED"}
+seen["reloaded"] = [sign.is_dirty, atlas_files.is_newer_on_disk(sign)]
+render(scene, "reloaded")
+paint(sign)
+atlas_files.look()
+sign.save()
+before = sign.pixels[0]
+for _ in range(2):
+    atlas_files.look()
+shutil.copyfile(atlases / "other.exr", results.path_of(sign))
+os.utime(results.path_of(sign), ns=(1, 1))
+atlas_files.look()
+written = []
+atlas_files.reload, reload = lambda scene, layer: written.append(layer) or reload(scene, layer), atlas_files.reload
+for _ in range(3):
+    atlas_files.look()
+seen["read_again"] = list(written)
+render(scene, "watched")
+
+assert bpy.ops.nvd.revert_atlas(layer="sign") == {"FINISHED"}
+assert bpy.ops.nvd.revert_atlas(layer="background") == {"FINISHED"}
+render(scene, "reverted")
+seen["file_after_revert"] = results.path_of(sign).read_bytes() == (atlases / "other.exr").read_bytes()
+try:
+    bpy.ops.nvd.edit_atlas_elsewhere(layer="sign")
+except RuntimeError as error:
+    seen["no_editor"] = str(error)
+
+# -- a .blend that moves with its folder -----------------------------------------------------------------
+for layer in ("sign", "background"):
+    bpy.ops.nvd.reload_atlas(layer=layer)
+blend = shot / "edit" / "shot.blend"
+blend.parent.mkdir()
+bpy.ops.wm.save_as_mainfile(filepath=str(blend))
+render(scene, "saved")
+moved = shot.with_name("moved")
+shot.rename(moved)
+bpy.ops.wm.open_mainfile(filepath=str(moved / "edit" / "shot.blend"))
+scene = results.results()[0]
+seen["moved"] = [str(results.folder_of(scene)), str(results.plate_of(scene))]
+seen["absolute"] = [image.filepath for image in bpy.data.images if image.filepath and image.filepath[:2] != "//"]
+render(scene, "moved")
+compositor.load_result(moved / "result")
+seen["scenes"] = len(results.results())
+(out / "seen.json").write_text(json.dumps(seen))
