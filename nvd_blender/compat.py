@@ -216,6 +216,14 @@ def strip_span(strip: Any) -> tuple[int, int, int]:  # noqa: ANN401
     return int(left - start) + trim, int(right - left), int(left)
 
 
+def trim(strip: Any, left: int, right: int) -> None:  # noqa: ANN401
+    """Set the timeline frames at which a strip begins and has ended."""
+    if hasattr(strip, "left_handle"):
+        strip.right_handle, strip.left_handle = right, left
+    else:
+        strip.frame_final_end, strip.frame_final_start = right, left
+
+
 def source_range(strip: Any) -> range:  # noqa: ANN401
     """The source frames that hard trims leave to a strip, from 0; beyond them it stands still."""
     if hasattr(strip, "content_trim_start"):
@@ -228,6 +236,14 @@ def set_image_format(settings: bpy.types.ImageFormatSettings, file_format: str) 
     if IS_5:
         settings.media_type = "IMAGE"
     settings.file_format = file_format
+
+
+def set_movie_format(render: bpy.types.RenderSettings) -> None:
+    """Choose H.264 in MP4, of high quality."""
+    if IS_5:
+        render.image_settings.media_type = "VIDEO"
+    render.image_settings.file_format = "FFMPEG"
+    render.ffmpeg.format, render.ffmpeg.codec, render.ffmpeg.constant_rate_factor = "MPEG4", "H264", "HIGH"
 
 
 def extension_folder(package: str) -> Path:

@@ -39,13 +39,9 @@ class Footage:
         settings = {"frames": f"{self.first}-{self.last}"} | ({} if self.fps is None else {"fps": self.fps})
         return {"clip": str(self.clip), "settings": settings}
 
-    @property
-    def first_file(self) -> Path:
-        """The video, or the picture of the first frame used."""
-        number = re.compile("#+")
-        is_pattern = self.fps is not None and number.search(self.clip.name) and not self.clip.exists()
-        named = number.sub(lambda digits: f"{self.first:0{len(digits[0])}d}", self.clip.name)
-        return self.clip.with_name(named) if is_pattern else self.clip
+    def has(self, file: Path) -> bool:
+        """Whether a file is this video, or a picture of this sequence."""
+        return self.clip.resolve() in {file.resolve(), _pattern(file.resolve())}
 
     @property
     def result_folder(self) -> Path:

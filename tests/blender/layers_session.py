@@ -24,6 +24,8 @@ atlas_files, compat, compositor, layers, results = (
 )
 seen: dict = {}
 
+KINDS = [{"kind": kind} for kind in ("EXR", "PNG", "MOVIE")]
+
 
 def render(scene, name: str) -> None:
     """All frames of a scene into a folder of that name."""
@@ -134,4 +136,28 @@ seen["absolute"] = [image.filepath for image in bpy.data.images if image.filepat
 render(scene, "moved")
 compositor.load_result(moved / "result")
 seen["scenes"] = len(results.results())
+
+# -- back to an edit whose strip was trimmed since -------------------------------------------------------
+edit = bpy.data.scenes.new("edit")
+strips, plates = compat.strips(edit.sequence_editor_create()), sorted((moved / "clip" / "frames").iterdir())
+strip = strips.new_image(name="shot", filepath=str(plates[0]), channel=1, frame_start=51)
+for plate in plates[1:]:
+    strip.elements.append(plate.name)
+compat.trim(strip, 52, 51 + len(plates))
+seen["added"] = []
+for operator, kinds in ((bpy.ops.nvd.add_result, [{}]), (bpy.ops.nvd.render_result, KINDS)):
+    for kind in kinds:
+        before = {one.name for one in strips}
+        assert operator(result=scene.name, **kind) == {"FINISHED"}
+        new = next(one for one in strips if one.name not in before)
+        seen["added"].append([new.type, new.channel, *compat.strip_span(new)])
+seen["rendered"] = sorted(str(path.relative_to(moved)) for path in (moved / "result_render").rglob("*.*"))
+edit.frame_start, edit.frame_end = 52, 50 + len(plates)
+edit.render.resolution_x, edit.render.resolution_y = scene.render.resolution_x, scene.render.resolution_y
+edit.view_settings.view_transform, edit.render.dither_intensity = "Standard", 0.0
+for kind in ("SCENE", "IMAGE", "MOVIE"):
+    for one in strips:
+        one.mute = one.type != kind or one.name == "shot"
+    compat.set_image_format(edit.render.image_settings, "PNG")
+    render(edit, f"edit_{kind}")
 (out / "seen.json").write_text(json.dumps(seen))

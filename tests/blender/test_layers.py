@@ -155,6 +155,21 @@ def test_an_editor_that_is_not_known_is_asked_for(session: Session) -> None:
     assert "Blender does not know your image editor" in session.seen["no_editor"]
 
 
+def test_the_result_lies_in_sync_above_a_strip_that_was_trimmed_since(session: Session) -> None:
+    span = [1, 2, 52]
+    assert session.seen["added"] == [["SCENE", 2, *span], ["IMAGE", 3, *span], ["IMAGE", 4, *span], ["MOVIE", 5, *span]]
+    assert session.seen["rendered"] == [
+        *(f"result_render/v001/result.{number:04d}.exr" for number in (1, 2, 3)),
+        *(f"result_render/v002/result.{number:04d}.png" for number in (1, 2, 3)),
+        "result_render/v003/result.mp4",
+    ]
+    painted = session.pictures("moved")[1:]
+    for kind in ("SCENE", "IMAGE"):
+        assert difference(session.pictures(f"edit_{kind}"), painted) <= 1
+    for shown, frame in zip(session.pictures("edit_MOVIE"), painted, strict=True):  # 4:2:0 blurs colour at borders
+        assert np.abs(shown - frame).mean() < 10 < np.abs(shown - painted[0 if frame is painted[1] else 1]).mean()
+
+
 def test_a_blend_that_moved_with_its_folder_shows_the_same(session: Session) -> None:
     assert session.seen["moved"][0] == str(session.moved / "result")
     assert session.seen["moved"][1].startswith(str(session.moved / "clip"))

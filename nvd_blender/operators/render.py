@@ -1,0 +1,129 @@
+"""Render Result: the edited shot as files, by Blender's own renderer, and those above the strip it comes from."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import bpy
+
+from nvd_core.errors import InputError, NvdError
+
+from .. import compat, edit
+from ..results import BUILT_KEY, folder_of, plate_of, results
+
+_ENDS: Final = (bpy.app.handlers.render_complete, bpy.app.handlers.render_cancel)
+
+
+class NVD_OT_render_result(bpy.types.Operator):
+    """Render the edited shot to new files, and put them above the strip it was made from"""
+
+    bl_idname = "nvd.render_result"
+    bl_label = "Render Result"
+
+    result: bpy.props.StringProperty(name="Result", description="Name of its scene; the newest if empty")
+    kind: bpy.props.EnumProperty(
+        name="Format",
+        items=[
+            ("EXR", "EXR Sequence", "Linear half-float pictures, for further work"),
+            ("PNG", "PNG Sequence", "8-bit pictures, as they are seen"),
+            ("MOVIE", "Movie", "H.264 in MP4"),
+        ],
+    )
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        """Let the user choose the format."""
+        return context.window_manager.invoke_props_dialog(self)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Start Blender's renderer; without a window, wait for it."""
+        try:
+            scene = bpy.data.scenes.get(self.result) or next(iter(results()), None)
+            if scene is None or BUILT_KEY not in scene:
+                raise InputError("There is no result to render", hint="Decompose a clip first.")
+            target = _prepare(scene, self.kind)
+        except (NvdError, OSError) as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        if bpy.app.background:
+            bpy.ops.render.render(animation=True, scene=scene.name)
+            _add(scene.name, target)
+        else:
+            _wait(scene.name, target)
+            bpy.ops.render.render("INVOKE_DEFAULT", animation=True, scene=scene.name)
+        self.report({"INFO"}, f"The shot is rendered to {target.parent}")
+        return {"FINISHED"}
+
+
+def _prepare(scene: bpy.types.Scene, kind: str) -> Path:
+    """Set a result's output to a folder that is not there yet; its last file is returned.
+
+    Raises:
+        InputError: the decomposition or the plate is gone.
+    """
+    folder = folder_of(scene)
+    for path in (folder, plate_of(scene)):
+        if path is None or not path.exists():
+            raise InputError("The result's files are not there", where=path, hint="Put them back, or decompose again.")
+    renders, version = folder.with_name(f"{folder.name}_render"), 1
+    while (renders / f"v{version:03d}").exists():
+        version += 1
+    place, name, render = renders / f"v{version:03d}", folder.name.removesuffix("_nvd"), scene.render
+    place.mkdir(parents=True)
+    render.use_file_extension = False
+    if kind == "MOVIE":
+        compat.set_movie_format(render)
+        render.filepath = str(place / f"{name}.mp4")
+        return place / f"{name}.mp4"
+    compat.set_image_format(render.image_settings, "OPEN_EXR" if kind == "EXR" else kind)
+    render.image_settings.color_mode = "RGB"
+    render.image_settings.color_depth = "16" if kind == "EXR" else "8"
+    render.filepath = str(place / f"{name}.####.{kind.lower()}")
+    return place / f"{name}.{scene.frame_end:04d}.{kind.lower()}"
+
+
+def _wait(scene: str, target: Path) -> None:
+    """Put the files into the edit once Blender has rendered them; from a timer, as handlers must not change data."""
+
+    def ended(*_: object) -> None:
+        for handlers in _ENDS:
+            handlers[:] = [one for one in handlers if one is not ended]
+        bpy.app.timers.register(lambda: _add(scene, target), first_interval=0.1)
+
+    for handlers in _ENDS:
+        handlers.append(ended)
+
+
+def _add(scene: str, target: Path) -> None:
+    """Put what was rendered above the strip that it comes from; a render that was cancelled has no last file."""
+    result = bpy.data.scenes.get(scene)
+    if result is None or not target.is_file():
+        return
+    try:
+        place = edit.place_of(result)
+    except InputError:
+        return  # the clip is in no timeline: the files are what was wanted
+
+    def new(strips: Any, channel: int, start: int) -> Any:  # noqa: ANN401 (a strip's class differs)
+        options = {"name": target.parent.parent.name, "channel": channel, "frame_start": start}
+        if target.suffix == ".mp4":
+            return strips.new_movie(filepath=str(target), **options)
+        first, *others = sorted(path.name for path in target.parent.iterdir())
+        strip = strips.new_image(filepath=str(target.with_name(first)), **options)
+        for name in others:
+            strip.elements.append(name)
+        compat.trim(strip, start, start + 1 + len(others))
+        return strip
+
+    edit.add_above(place, new)
+    bpy.ops.ed.undo_push(message="Render Result")
+
+
+def register() -> None:
+    """See :mod:`nvd_blender`."""
+    bpy.utils.register_class(NVD_OT_render_result)
+
+
+def unregister() -> None:
+    """See :mod:`nvd_blender`."""
+    bpy.utils.unregister_class(NVD_OT_render_result)
+    for handlers in _ENDS:
+        handlers[:] = [one for one in handlers if one.__module__ != __name__]
