@@ -57,6 +57,8 @@ def _steps(workspace: str, scene: str, layer: str, *, is_new: bool) -> Iterator[
         yield True
     if window():
         _fill(window(), layer)
+        with bpy.context.temp_override(window=window()):
+            bpy.ops.ed.undo_push(message="Open Layers")  # so that taking a stroke back does not close all this
     yield from _until(lambda: window() is None or _VIEWER in bpy.data.images)
     if window() and _VIEWER in bpy.data.images:
         _viewer_area(window()).spaces.active.image = bpy.data.images[_VIEWER]
