@@ -188,9 +188,16 @@ def arrange(tree: Tree) -> None:
             column[link.to_node.name] = max(column[link.to_node.name], column[link.from_node.name] + 1)
     filled: dict[int, float] = {}
     for node in tree.nodes:
-        place = column[node.name]
+        place, node.select = column[node.name], False
         node.location = (280.0 * place, -filled.get(place, 0.0))
         filled[place] = filled.get(place, 0.0) + 420.0
+
+
+def show_nodes_alone(space: bpy.types.SpaceNodeEditor) -> None:
+    """Close what covers the nodes of a small editor; 5.x has a shelf of assets there."""
+    space.show_region_ui = False
+    if hasattr(space, "show_region_asset_shelf"):
+        space.show_region_asset_shelf = False
 
 
 # ---- sequencer ----------------------------------------------------------------------------------

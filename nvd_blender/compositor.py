@@ -100,7 +100,9 @@ def _build_tree(tree: Tree, folder: Path, manifest: Manifest) -> None:
     tree.links.new(chosen, compat.output_node(tree).inputs[0])
     onion = compat.mix(tree, "MIX", 0.0, chosen, plate.outputs[0])
     onion.node.name = onion.node.label = ONION
-    tree.links.new(onion, tree.nodes.new("CompositorNodeViewer").inputs[0])
+    viewer = tree.nodes.new("CompositorNodeViewer")
+    tree.links.new(onion, viewer.inputs[0])
+    tree.nodes.active = viewer  # 4.x shows no other
     compat.arrange(tree)
 
 

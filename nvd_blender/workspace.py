@@ -1,4 +1,6 @@
-"""The *Layers* workspace: the atlas to paint on, the shot beside it, the timeline below.
+"""The *Layers* workspace: the atlas to paint on, the shot beside it; below them the timeline and the nodes.
+
+The nodes are not only there to be looked at: before 5.0 Blender composites for a viewer only where they are shown.
 
 Blender shows a workspace only after the operator that asks for it has ended, and makes the viewer's picture only
 after the compositor has run. So it is laid out step by step from a timer.
@@ -7,13 +9,13 @@ after the compositor has run. So it is laid out step by step from a timer.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Final
 
 import bpy
 
 from . import compat, coverage
-from .results import atlas_nodes
+from .results import ONION, atlas_nodes, node_of
 
 _NAME: Final = "Layers"
 _OURS_KEY: Final = "nvd"
@@ -23,7 +25,7 @@ _PATIENCE: Final = 200
 _VIEWER: Final = "Viewer Node"
 """What Blender calls the picture that a Viewer node makes."""
 
-_TIMELINE: Final = 0.16
+_BELOW: Final = 0.2
 _ATLAS: Final = 0.5
 """Shares of the window: of its height, and of its width."""
 
@@ -31,8 +33,7 @@ _ATLAS: Final = 0.5
 def open_layers(window: bpy.types.Window, scene: bpy.types.Scene, layer: str) -> None:
     """Show a result in the workspace, which is made if it is not there, with a layer's atlas to paint on."""
     workspace = next((one for one in bpy.data.workspaces if _OURS_KEY in one), None)
-    is_new = workspace is None
-    if is_new:
+    if workspace is None:
         before = set(bpy.data.workspaces)
         with bpy.context.temp_override(window=window):
             bpy.ops.workspace.duplicate()
@@ -40,11 +41,11 @@ def open_layers(window: bpy.types.Window, scene: bpy.types.Scene, layer: str) ->
         workspace.name, workspace[_OURS_KEY] = _NAME, True
     window.workspace = workspace
     window.scene = scene
-    steps = _steps(workspace.name, scene.name, layer, is_new=is_new)
+    steps = _steps(workspace.name, scene.name, layer)
     bpy.app.timers.register(lambda: _STEP_S if next(steps, None) else None, first_interval=_STEP_S)
 
 
-def _steps(workspace: str, scene: str, layer: str, *, is_new: bool) -> Iterator[bool]:
+def _steps(workspace: str, scene: str, layer: str) -> Iterator[bool]:
     """What is done, a piece each time Blender has drawn; names, as nothing of Blender's may be kept meanwhile."""
 
     def window() -> bpy.types.Window | None:
@@ -52,9 +53,9 @@ def _steps(workspace: str, scene: str, layer: str, *, is_new: bool) -> Iterator[
         return next((one for one in shown if one.workspace.name == workspace and one.scene.name == scene), None)
 
     yield from _until(lambda: window() is not None)
-    if window() and is_new:
+    if window() and not _is_laid_out(window()):
         _lay_out(window())
-        yield True
+        yield True  # what is set on a new editor before it was drawn crashes 5.2
     if window():
         _fill(window(), layer)
         with bpy.context.temp_override(window=window()):
@@ -62,12 +63,14 @@ def _steps(workspace: str, scene: str, layer: str, *, is_new: bool) -> Iterator[
     yield from _until(lambda: window() is None or _VIEWER in bpy.data.images)
     if window() and _VIEWER in bpy.data.images:
         _viewer_area(window()).spaces.active.image = bpy.data.images[_VIEWER]
-        compat.scene_tree(window().scene).update_tag()  # composites only what is seen, and only when told
+        _composite(window().scene)
     yield from _until(lambda: window() is None or _is_composited(window().scene))
     yield from _until(lambda: window() is None or _turn_to_layers(_viewer_area(window())))
     if window():
         _fit(window(), _atlas_area(window()))
         _fit(window(), _viewer_area(window()))
+        with _override(window(), _nodes_area(window())):
+            bpy.ops.node.view_all()
 
 
 def _until(is_so: Callable[[], bool]) -> Iterator[bool]:
@@ -77,25 +80,31 @@ def _until(is_so: Callable[[], bool]) -> Iterator[bool]:
         yield True
 
 
+def _is_laid_out(window: bpy.types.Window) -> bool:
+    """Whether all that is needed is there; the user may have changed the rest."""
+    kinds = [area.type for area in window.screen.areas]
+    return kinds.count("IMAGE_EDITOR") > 1 and "NODE_EDITOR" in kinds
+
+
 def _lay_out(window: bpy.types.Window) -> None:
-    """One area of what the user had, divided in three."""
+    """One area of what the user had, divided in four."""
     areas = sorted(window.screen.areas, key=lambda area: area.width * area.height)
     for area in areas[:-1]:
         with bpy.context.temp_override(window=window, area=area):
             bpy.ops.screen.area_close()
     atlas = _largest(window)
     atlas.type = "IMAGE_EDITOR"
-    timeline = _split(window, atlas, "HORIZONTAL", _TIMELINE)
-    timeline.ui_type = "TIMELINE"
-    atlas = _largest(window)
-    _split(window, atlas, "VERTICAL", _ATLAS)
+    nodes = _split(window, atlas, "HORIZONTAL", _BELOW)
+    nodes.ui_type = "CompositorNodeTree"
+    _split(window, nodes, "VERTICAL", _ATLAS).ui_type = "TIMELINE"
+    _split(window, _largest(window), "VERTICAL", _ATLAS)
 
 
 def _split(window: bpy.types.Window, area: bpy.types.Area, direction: str, share: float) -> bpy.types.Area:
-    """Divide an area; the left or lower part of it is returned."""
+    """Divide an area; the lower part of it is returned, or the left one, which must be the lowest of all."""
     with bpy.context.temp_override(window=window, area=area):
         bpy.ops.screen.area_split(direction=direction, factor=share)
-    return min(window.screen.areas, key=lambda one: one.y if direction == "HORIZONTAL" else one.x)
+    return min(window.screen.areas, key=lambda one: (one.y, one.x) if direction == "HORIZONTAL" else (one.x, one.y))
 
 
 def _fill(window: bpy.types.Window, layer: str) -> None:
@@ -105,9 +114,17 @@ def _fill(window: bpy.types.Window, layer: str) -> None:
     atlas.spaces.active.show_region_toolbar = atlas.spaces.active.show_region_tool_header = True
     viewer.spaces.active.ui_mode = "VIEW"
     viewer.spaces.active.show_region_ui = True
+    compat.show_nodes_alone(_nodes_area(window).spaces.active)
     paint = window.scene.tool_settings.image_paint
     paint.mode, paint.canvas = "IMAGE", atlas.spaces.active.image
     coverage.show(is_shown=True)
+
+
+def _composite(scene: bpy.types.Scene) -> None:
+    """Blender composites what is seen only when something has changed."""
+    compat.scene_tree(scene).update_tag()
+    onion = node_of(scene, ONION).inputs[0]
+    onion.default_value = onion.default_value
 
 
 def _is_composited(scene: bpy.types.Scene) -> bool:
@@ -128,13 +145,17 @@ def _fit(window: bpy.types.Window, area: bpy.types.Area) -> None:
     """Show the whole picture beside the sidebar, which Blender draws over it."""
     space, region = area.spaces.active, _region(area, "WINDOW")
     covered_px = _region(area, "UI").width if space.show_region_ui else 0
-    with bpy.context.temp_override(window=window, area=area, region=region):
+    with _override(window, area):
         bpy.ops.image.view_all(fit_view=True)
         if covered_px and space.image and all(space.image.size):
             width_px, height_px = space.image.size
             free_px = region.width - covered_px
             space.zoom_percentage = 95 * min(free_px / width_px, region.height / height_px)
             bpy.ops.image.view_pan(offset=(0.5 * covered_px / (space.zoom_percentage / 100), 0.0))
+
+
+def _override(window: bpy.types.Window, area: bpy.types.Area) -> AbstractContextManager[None]:
+    return bpy.context.temp_override(window=window, area=area, region=_region(area, "WINDOW"))
 
 
 def _region(area: bpy.types.Area, kind: str) -> bpy.types.Region:
@@ -151,6 +172,10 @@ def _atlas_area(window: bpy.types.Window) -> bpy.types.Area:
 
 def _viewer_area(window: bpy.types.Window) -> bpy.types.Area:
     return _image_areas(window)[-1]
+
+
+def _nodes_area(window: bpy.types.Window) -> bpy.types.Area:
+    return next(area for area in window.screen.areas if area.type == "NODE_EDITOR")
 
 
 def _largest(window: bpy.types.Window) -> bpy.types.Area:
