@@ -123,8 +123,9 @@ class Job:
                     encoding="utf-8", errors="replace", **platforms.own_group(),
                 )  # fmt: skip
         except OSError as error:
+            what = "Blender" if self._renders_masks else "The engine's Python"
             raise SetupError(
-                f"The program cannot be started: {error.strerror}", where=command[0], hint="Look for it there."
+                f"{what} cannot be started: {error.strerror}", where=command[0], hint="Check that it may be run."
             ) from error
 
     def poll(self) -> bool:

@@ -84,13 +84,14 @@ def draw_objects(layout: bpy.types.UILayout, scene: bpy.types.Scene, *, are_stri
             buttons.operator("nvd.edit_objects", text="", icon=icon).action = action
     if 0 <= group.active_mask < len(group.masks):
         _draw_mask(layout, group.masks[group.active_mask], scene.sequence_editor, are_strips=are_strips)
+    layout.separator()
 
 
 def _draw_mask(
     layout: bpy.types.UILayout, item: NVD_PG_mask, editor: bpy.types.SequenceEditor | None, *, are_strips: bool
 ) -> None:
     column = layout.column()
-    column.use_property_split, column.use_property_decorate = True, False
+    column.use_property_split = True
     column.prop(item, "source")
     if item.source == "FILE":
         column.prop(item, "path")
