@@ -75,11 +75,10 @@ def masks_of(chosen: Selected) -> Masks:
 def rendering_command(place: Path) -> Sequence[str]:
     """The program that renders the masks which :meth:`Masks.leave` has written."""
     script, core = Path(__file__).with_name("rasterise.py"), Path(nvd_core.__file__).parents[1]
-    arguments = [str(script), str(place), str(core)]
     if not bpy.app.binary_path:  # Blender as a module
-        return [sys.executable, *arguments]
-    script_option = ["--factory-startup", "--python-exit-code", "1", "--python", arguments[0], "--", *arguments[1:]]
-    return [bpy.app.binary_path, "-b", *script_option]
+        return [sys.executable, str(script), str(place), str(core)]
+    quiet = ["-b", "--factory-startup", "--python-exit-code", "1"]
+    return [bpy.app.binary_path, *quiet, "--python", str(script), "--", str(place), str(core)]
 
 
 def _drawn(item: NVD_PG_mask, chosen: Selected) -> dict[str, Any]:
@@ -91,8 +90,11 @@ def _drawn(item: NVD_PG_mask, chosen: Selected) -> dict[str, Any]:
         raise InputError("The mask is linked from another file", where=mask.name, hint="Make it local.")
     if item.layer and item.layer not in mask.layers:
         raise InputError(f"The mask has no layer {item.layer}", where=mask.name, hint="Choose another one.")
-    if item.layer and mask.layers[item.layer].hide_render:
-        raise InputError(f"The mask's layer {item.layer} is hidden in renders", where=mask.name, hint="Show it.")
+    layers = [mask.layers[item.layer]] if item.layer else mask.layers
+    if not any(len(layer.splines) and not layer.hide_render for layer in layers):
+        raise InputError(
+            "The mask shows nothing", where=mask.name, hint="Draw the object, and let the layer be seen in renders."
+        )
     if not all(chosen.size):
         raise InputError(
             "Blender does not know the size of the clip's pictures", where=chosen.name, hint="Check that it shows them."

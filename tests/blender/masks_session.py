@@ -142,6 +142,7 @@ refused = {
     "no_mask": {"source": "MASK"},
     "no_layer": {"layer": "none"} | blender,
     "hidden_layer": {"layer": "hidden"} | blender,
+    "nothing_drawn": {"source": "MASK", "mask": bpy.data.masks.new("Empty")},
     "no_strip": {"source": "STRIP", "strip": "none"},
     "itself": {"source": "STRIP", "strip": "shot"},
     "too_short": {"source": "STRIP", "strip": "disc"},
