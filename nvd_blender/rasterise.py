@@ -5,6 +5,7 @@ has ``masks.blend`` and ``masks.json``, CORE is where :mod:`nvd_core` is importe
 stops at the first word on standard input or its end, and gives the pictures their place when all are there.
 """
 
+import itertools
 import json
 import os
 import sys
@@ -72,13 +73,11 @@ def _chosen(mask: bpy.types.Mask, layer: str) -> bpy.types.Mask:
     return copy
 
 
-_said = 0
+_numbers = itertools.count(1)
 
 
 def _say(event: protocol.Event) -> None:
-    global _said  # noqa: PLW0603
-    _said += 1
-    sys.stdout.write(protocol.encode(event, _said) + "\n")
+    sys.stdout.write(protocol.encode(event, next(_numbers)) + "\n")
     sys.stdout.flush()
 
 

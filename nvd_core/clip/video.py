@@ -56,6 +56,7 @@ class Video:
         """
         with _opened(self.info.path) as container:
             stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
             graph = None
             for frame in self._decoded(numbers, container, lambda: _decode_alpha(container, stream)):
                 graph = graph or _alpha_graph(frame, self.info.path)

@@ -133,9 +133,11 @@ VIDEOS = ["prores_ks yuva444p10le mov", "qtrle argb mov", "png rgba mov", "libvp
 
 @pytest.mark.parametrize("kind", ["png", "tif", "exr", *VIDEOS])
 def test_the_plates_own_alpha(kind: str, tmp_path: Path) -> None:
-    found = mattes_of(ALPHA, with_alpha(kind, tmp_path / "clip", DISCS))
+    clip = with_alpha(kind, tmp_path / "clip", DISCS)
+    found = mattes_of(ALPHA, clip)
     worst = 0.03 if "vp9" in kind else 0.002
     assert max(np.abs(matte - mask / 255).max() for matte, mask in zip(found, DISCS, strict=True)) < worst
+    assert np.array_equal(mattes_of(ALPHA, clip, used=range(2, 4)), found[1:])
 
 
 def test_a_folder_that_is_called_alpha(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
