@@ -143,6 +143,22 @@ def fit_map_uv(node: Node, size: Sequence[int]) -> None:
         node.node_tree = _bilinear_map_uv(*size)
 
 
+def mask_node(tree: Tree) -> Node:
+    """A node that draws a mask at the scene's size, feather and all."""
+    node = tree.nodes.new("CompositorNodeMask")
+    if "Feather" in node.inputs:
+        node.inputs["Feather"].default_value = True
+    else:
+        node.use_feather = True
+    return node
+
+
+def followed_clips(mask: bpy.types.Mask) -> set[bpy.types.MovieClip]:
+    """The movie clips whose tracks a mask follows: 4.2 does not write them along with it."""
+    points = (point for layer in mask.layers for spline in layer.splines for point in spline.points)
+    return {point.parent.id for point in points if point.parent.id}
+
+
 def _bilinear_map_uv(width: int, height: int) -> Tree:
     """Four nearest look-ups and their mean: 4.x has no bilinear one (its anisotropic is off by a quarter)."""
     name = f"NVD Bilinear Map UV {width}x{height}"
@@ -211,6 +227,13 @@ def sequencer_scene(context: bpy.types.Context) -> bpy.types.Scene:
 def strips(editor: bpy.types.SequenceEditor) -> Any:  # noqa: ANN401 (the collection's class differs)
     """All strips at the top level of a sequence editor."""
     return editor.strips if hasattr(editor, "strips") else editor.sequences
+
+
+def search_strip(
+    layout: bpy.types.UILayout, owner: bpy.types.bpy_struct, name: str, editor: bpy.types.SequenceEditor
+) -> None:
+    """A field for the name of a strip."""
+    layout.prop_search(owner, name, editor, "strips" if hasattr(editor, "strips") else "sequences")
 
 
 def strip_span(strip: Any) -> tuple[int, int, int]:  # noqa: ANN401

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 from typing import Final
 
@@ -50,21 +49,13 @@ def chosen_python() -> Path | None:
     return _existing(addon.preferences.python) if addon and addon.preferences.python else None
 
 
-def start_worker(job_file: Path, folder: Path, log: Path, *, resume: bool) -> subprocess.Popen[str]:
-    """Start a worker. What it says to a terminal goes to the log."""
-    command = [str(worker_python()), "-m", "nvd_core", "worker", str(job_file), str(folder)]
-    try:
-        with log.open("wb") as errors:
-            return subprocess.Popen(
-                command + ["--resume"] * resume,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-                env=platforms.environment_for_python(),
-                encoding="utf-8", errors="replace", **platforms.own_group(),
-            )  # fmt: skip
-    except OSError as error:
-        raise SetupError(
-            f"The engine's Python cannot be started: {error.strerror}", where=command[0], hint="Name another one."
-        ) from error
+def worker_command(job_file: Path, folder: Path, *, resume: bool) -> list[str]:
+    """The program that decomposes.
+
+    Raises:
+        SetupError: there is no engine.
+    """
+    return [str(worker_python()), "-m", "nvd_core", "worker", str(job_file), str(folder)] + ["--resume"] * resume
 
 
 def _existing(named: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import bpy
 
@@ -13,6 +13,9 @@ from nvd_core.conventions import Size
 from nvd_core.errors import InputError
 
 from . import compat
+
+KINDS: Final = ("MOVIE", "IMAGE")
+"""Of strips that have footage."""
 
 _LAST_NUMBER = re.compile(r"\d+(?=\D*$)")
 
@@ -58,12 +61,16 @@ class Selected(NamedTuple):
         name: its name in Blender.
         size: of its pictures; (0, 0) where Blender does not know it.
         scene: whose settings are meant.
+        start: scene frame of the first frame used, in the Clip editor; for a strip as if its footage began at 1.
+        timeline: frame at which the Sequencer shows the first frame used; None for a movie clip.
     """
 
     footage: Footage
     name: str
     size: Size
     scene: bpy.types.Scene
+    start: int
+    timeline: int | None
 
 
 def selected(context: bpy.types.Context) -> Selected:
@@ -73,11 +80,13 @@ def selected(context: bpy.types.Context) -> Selected:
         InputError: nothing suitable is.
     """
     if clip := getattr(context, "edit_movieclip", None):
-        return Selected(from_movie_clip(clip, context.scene), clip.name, Size(*clip.size), context.scene)
+        found, start = from_movie_clip(clip, context.scene), clip.frame_start - clip.frame_offset
+        return Selected(found, clip.name, Size(*clip.size), context.scene, start, None)
     scene = compat.sequencer_scene(context)
     strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
     found, element = from_strip(strip, scene), strip.elements[0]
-    return Selected(found, strip.name, Size(element.orig_width, element.orig_height), scene)
+    size, start = Size(element.orig_width, element.orig_height), 1 + _shown(strip).start
+    return Selected(found, strip.name, size, scene, start, timeline_start(strip))
 
 
 def from_strip(strip: Any, scene: bpy.types.Scene) -> Footage:  # noqa: ANN401 (its class differs between versions)
@@ -86,7 +95,7 @@ def from_strip(strip: Any, scene: bpy.types.Scene) -> Footage:  # noqa: ANN401 (
     Raises:
         InputError: the strip is of another kind, or plays its frames in another way than one after the other.
     """
-    if strip is None or strip.type not in {"MOVIE", "IMAGE"}:
+    if strip is None or strip.type not in KINDS:
         raise InputError("No movie or image strip is active", hint="Select one in the Sequencer.")
     for is_set, what in (
         (strip.use_reverse_frames, "plays backwards"),
@@ -95,26 +104,46 @@ def from_strip(strip: Any, scene: bpy.types.Scene) -> Footage:  # noqa: ANN401 (
     ):
         if is_set:
             raise InputError(f"The strip {what}", where=strip.name, hint="Undo that, and do it to the result instead.")
-    if strip.type == "IMAGE" and len(strip.elements) == 1:
+    if is_still(strip):
         return _picture(Path(bpy.path.abspath(strip.directory)) / strip.elements[0].filename, _rate(scene))
-    skipped, count, _ = compat.strip_span(strip)
-    there = compat.source_range(strip)
-    begin, end = max(there.start, skipped), min(there.stop, skipped + count)
-    if begin >= end:
+    shown = _shown(strip)
+    if not shown:
         raise InputError("The strip shows none of its footage", where=strip.name, hint="Move its handles.")
     if strip.type == "MOVIE":
-        return Footage(Path(bpy.path.abspath(strip.filepath)), begin + 1, end, None)
+        return Footage(Path(bpy.path.abspath(strip.filepath)), shown.start + 1, shown.stop, None)
     names = [element.filename for element in strip.elements]
-    return _sequence(Path(bpy.path.abspath(strip.directory)), names[begin:end], _rate(scene))
+    return _sequence(Path(bpy.path.abspath(strip.directory)), names[shown.start : shown.stop], _rate(scene))
+
+
+def is_still(strip: Any) -> bool:  # noqa: ANN401
+    """Whether a strip is one picture, shown for as long as it takes."""
+    return strip.type == "IMAGE" and len(strip.elements) == 1
+
+
+def timeline_start(strip: Any) -> int:  # noqa: ANN401
+    """The frame of the timeline at which a strip shows the first frame of :func:`from_strip`."""
+    skipped, _, left = compat.strip_span(strip)
+    return left if is_still(strip) else left + _shown(strip).start - skipped
+
+
+def _shown(strip: Any) -> range:  # noqa: ANN401
+    """The frames of its footage that a strip shows, from 0."""
+    if is_still(strip):
+        return range(1)
+    skipped, count, _ = compat.strip_span(strip)
+    there = compat.source_range(strip)
+    return range(max(there.start, skipped), min(there.stop, skipped + count))
 
 
 def from_movie_clip(clip: bpy.types.MovieClip, scene: bpy.types.Scene) -> Footage:
     """The footage of a movie clip, all of it.
 
     Raises:
-        InputError: its picture sequence is not numbered.
+        InputError: its picture sequence is not numbered, or Blender cannot read it.
     """
     path = Path(bpy.path.abspath(clip.filepath))
+    if not clip.frame_duration:
+        raise InputError("Blender cannot read the movie clip", where=path, hint="Check that its file is there.")
     if clip.source == "MOVIE":
         return Footage(path, 1, clip.frame_duration, None)
     if clip.frame_duration == 1:

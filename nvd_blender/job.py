@@ -1,5 +1,7 @@
 """One job: the only module that starts a worker or reads what it says.
 
+Where Blender has masks to render first, another Blender does that, which says the same as a worker.
+
 A job holds no Blender data, so it survives opening another file. A thread only puts lines aside; what
 they mean is worked out where Blender's data may be touched, in :meth:`Job.poll`.
 """
@@ -16,10 +18,11 @@ from pathlib import Path
 from typing import Final, Literal
 
 from nvd_core import __version__, protocol
-from nvd_core.errors import NvdError
+from nvd_core.errors import NvdError, SetupError
 
-from . import engine, previews
+from . import engine, platforms, previews
 from .compositor import load_result
+from .mattes import rendering_command
 from .records import Record
 
 State = Literal["waiting", "running", "done", "failed", "cancelled", "left"]
@@ -64,6 +67,7 @@ class Job:
     _process: subprocess.Popen[str] | None = None
     _reader: threading.Thread | None = None
     _kill_at: float | None = None
+    _renders_masks: bool = False
 
     @property
     def key(self) -> str:
@@ -86,16 +90,43 @@ class Job:
         return self.state in {"waiting", "running"}
 
     def start(self) -> None:
-        """Start the worker."""
+        """Start what renders the masks, if that has to be done, else the worker."""
+        self._renders_masks = self.record.lacks_mattes
+        self.stage, self.done = "masks" if self._renders_masks else "start", 0.0
         try:
             self.record.settle("")
-            self._process = engine.start_worker(self.record.job_file, self.folder, self.record.log, resume=self.resumes)
+            self._process = self._started()
         except NvdError as error:
             self._end("failed", str(error))
             return
         self.state = "running"
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
+
+    def _started(self) -> subprocess.Popen[str]:
+        """The program; what it says to a terminal goes to the log.
+
+        Raises:
+            SetupError: it cannot be started.
+        """
+        if self._renders_masks:
+            self.record.drop_half_mattes()  # of a Blender that was killed
+            command, environment = rendering_command(self.record.place), None
+        else:
+            command = engine.worker_command(self.record.job_file, self.folder, resume=self.resumes)
+            environment = platforms.environment_for_python()
+        try:
+            with self.record.log.open("wb") as errors:
+                return subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=environment,
+                    encoding="utf-8", errors="replace", **platforms.own_group(),
+                )  # fmt: skip
+        except OSError as error:
+            what = "Blender" if self._renders_masks else "The engine's Python"
+            raise SetupError(
+                f"{what} cannot be started: {error.strerror}", where=command[0], hint="Check that it may be run."
+            ) from error
 
     def poll(self) -> bool:
         """Take in what the worker has said since the last time; whether it has said anything."""
@@ -182,15 +213,19 @@ class Job:
         with suppress(OSError):
             self._process.stdin.close()
         previews.drop(self.key)
-        if code == 0:
+        if code == 0 and not self._renders_masks:
             self.load()
+        elif code == 0 and self._kill_at is None and not self.record.lacks_mattes:
+            self.start()
         elif self._kill_at is not None:
             self._end("cancelled", "The job was cancelled. It can be resumed.")
         else:
-            words = f"The worker ended with code {code}: {self._last_words()}. Its log: {self.record.log}"
+            who = "Blender, which renders the masks," if self._renders_masks else "The worker"
+            words = f"{who} ended with code {code}: {self._last_words()}. Its log: {self.record.log}"
             self._end("failed", self.error or words)
 
     def _end(self, state: State, said: str) -> None:
+        self.record.drop_half_mattes()
         self.state, self.error = state, said
         with suppress(NvdError):  # a full disk; then the next Blender takes it for one that was cut off
             self.record.settle(said)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +26,9 @@ _PATIENCE_S: Final = 2.0
 _jobs: list[Job] = []
 
 
-def start(name: str, folder: Path, job: dict[str, Any], *, resume: bool) -> Job:
+def start(
+    name: str, folder: Path, job: dict[str, Any], *, resume: bool, fill: Callable[[Path], object] = lambda _: None
+) -> Job:
     """Start a job, or queue it behind the one that runs.
 
     Args:
@@ -33,13 +36,14 @@ def start(name: str, folder: Path, job: dict[str, Any], *, resume: bool) -> Job:
         folder: where the result goes.
         job: as in ``job.toml``.
         resume: take up what an earlier run of the same job has finished.
+        fill: see :func:`nvd_blender.records.leave`.
 
     Raises:
         NvdError: there is no engine, or a job has that folder already.
     """
     engine.worker_python()
     _refuse_twice(folder)
-    started = Job(records.leave(_place(), name, folder, job), resume)
+    started = Job(records.leave(_place(), name, folder, job, fill), resume)
     for one in [one for one in _jobs if one.state == "done" or _same(one.folder, folder)]:
         forget(one)  # what it was for, this one does
     _jobs.append(started)

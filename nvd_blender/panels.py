@@ -1,7 +1,6 @@
 """The sidebar of the Sequencer and the Clip editor: what to decompose, how far it is, what came out."""
 
 import os
-from typing import ClassVar
 
 import bpy
 
@@ -11,6 +10,7 @@ from nvd_core.settings import Settings
 
 from . import compat, engine, footage
 from .labels import paragraph
+from .objects import draw_objects
 from .progress import draw_jobs
 from .properties import NVD_PG_settings, chosen_settings
 from .results import results
@@ -25,6 +25,7 @@ class _Panel:
         """Drawn by Blender."""
         scene = compat.sequencer_scene(context) if self.bl_space_type == "SEQUENCE_EDITOR" else context.scene
         _draw_engine(self.layout)
+        draw_objects(self.layout, scene, are_strips=self.bl_space_type == "SEQUENCE_EDITOR")
         _draw_job(self.layout, scene)
         _draw_forecast(self.layout, context)
         draw_jobs(self.layout)
@@ -43,26 +44,6 @@ class NVD_PT_clip(_Panel, bpy.types.Panel):
     bl_space_type = "CLIP_EDITOR"
 
 
-class NVD_OT_edit_masks(bpy.types.Operator):
-    """Add or remove an object's masks"""
-
-    bl_idname = "nvd.edit_masks"
-    bl_label = "Edit Masks"
-    bl_options: ClassVar = {"UNDO", "INTERNAL"}
-
-    remove: bpy.props.IntProperty(default=-1, description="Which to remove; none: add one")
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """Change the list."""
-        in_clip_editor = context.area is not None and context.area.type == "CLIP_EDITOR"
-        masks = (context.scene if in_clip_editor else compat.sequencer_scene(context)).nvd.masks
-        if self.remove < 0:
-            masks.add().name = f"object{len(masks) + 1}"
-        else:
-            masks.remove(self.remove)
-        return {"FINISHED"}
-
-
 def _draw_engine(layout: bpy.types.UILayout) -> None:
     """Where there is no engine, what to do about it."""
     try:
@@ -74,13 +55,6 @@ def _draw_engine(layout: bpy.types.UILayout) -> None:
 
 def _draw_job(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
     layout.use_property_split = True
-    for index, mask in enumerate(scene.nvd.masks):
-        row = layout.row(align=True)
-        row.use_property_split = False
-        row.prop(mask, "name", text="")
-        row.prop(mask, "path", text="")
-        row.operator("nvd.edit_masks", text="", icon="X").remove = index
-    layout.operator("nvd.edit_masks", text="Add Object", icon="ADD").remove = -1
     for name in NVD_PG_settings.__annotations__:
         layout.prop(scene.nvd.settings, name)
     layout.prop(scene.nvd, "folder")
@@ -106,4 +80,4 @@ def _draw_results(layout: bpy.types.UILayout) -> None:
     layout.operator("nvd.add_result", icon="SEQ_STRIP_DUPLICATE")
 
 
-register, unregister = bpy.utils.register_classes_factory((NVD_PT_sequencer, NVD_PT_clip, NVD_OT_edit_masks))
+register, unregister = bpy.utils.register_classes_factory((NVD_PT_sequencer, NVD_PT_clip))

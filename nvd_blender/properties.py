@@ -9,6 +9,8 @@ from annotated_types import DocInfo, Interval
 
 from nvd_core.settings import Settings
 
+from .objects import NVD_PG_mask, NVD_UL_objects
+
 _BY_THE_STRIP: Final = (
     "frames", "fps", "start", "steps", "batch", "seed", "budget_s", "target_psnr", "device",
 )  # fmt: skip
@@ -43,28 +45,18 @@ def _properties() -> dict[str, Any]:
 NVD_PG_settings = type("NVD_PG_settings", (bpy.types.PropertyGroup,), {"__annotations__": _properties()})
 
 
-class NVD_PG_mask(bpy.types.PropertyGroup):
-    """One object's masks."""
-
-    name: bpy.props.StringProperty(name="Layer", description="Name of the object's layer", default="object")
-    path: bpy.props.StringProperty(
-        name="Masks",
-        description="Folder of pictures, one picture, or a video; white marks the object",
-        subtype="DIR_PATH",
-    )
-
-
 class NVD_PG_scene(bpy.types.PropertyGroup):
     """What is asked for in a scene."""
 
     settings: bpy.props.PointerProperty(type=NVD_PG_settings)
     masks: bpy.props.CollectionProperty(type=NVD_PG_mask)
+    active_mask: bpy.props.IntProperty(name="Object", description="Which object is shown below the list")
     folder: bpy.props.StringProperty(
         name="Output", description="Where the result goes; beside the clip if empty", subtype="DIR_PATH"
     )
 
 
-_CLASSES = (NVD_PG_settings, NVD_PG_mask, NVD_PG_scene)
+_CLASSES = (NVD_PG_settings, NVD_PG_mask, NVD_PG_scene, NVD_UL_objects)
 
 
 def register() -> None:

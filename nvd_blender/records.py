@@ -1,7 +1,8 @@
 """What a job leaves on disk until its result is loaded, so that it is found after a crash. Knows nothing of Blender.
 
 A record is a folder: ``job.json``, which the worker reads, ``worker.log``, what it says to a terminal,
-``record.json``, and ``lock``, which the Blender that the job belongs to holds.
+``record.json``, and ``lock``, which the Blender that the job belongs to holds. Where Blender has to render masks
+first, there is what to render, ``masks.json`` and ``masks.blend``, and, when all are rendered, ``mattes``.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ import json
 import shutil
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from nvd_core.folder import LOCK, checkpoint_path, manifest_path, write_json
 
 from . import locks
+
+MATTES_WANTED: Final = "masks.json"
+MATTES: Final = "mattes"
 
 
 @dataclass
@@ -53,6 +57,11 @@ class Record:
         return self.place / "worker.log"
 
     @property
+    def lacks_mattes(self) -> bool:
+        """Whether masks have to be rendered first."""
+        return (self.place / MATTES_WANTED).is_file() and not (self.place / MATTES).is_dir()
+
+    @property
     def is_whole(self) -> bool:
         """Whether the job's result is finished."""
         return _written_ns(self.folder) not in {0, self.before_ns} and not self.has_checkpoint
@@ -82,6 +91,11 @@ class Record:
             locks.release(self._held)
             self._held = None
 
+    def drop_half_mattes(self) -> None:
+        """Remove what was rendered of masks, if not all of them were."""
+        for path in self.place.glob(f"{MATTES}.*"):
+            shutil.rmtree(path, ignore_errors=True)
+
     def settle(self, said: str) -> None:
         """Note how the job has ended; with nothing said, that it goes on."""
         self.said = said
@@ -99,7 +113,9 @@ class Record:
         write_json(self.place / "record.json", data | {"said": self.said})
 
 
-def leave(root: Path, name: str, folder: Path, job: dict[str, Any]) -> Record:
+def leave(
+    root: Path, name: str, folder: Path, job: dict[str, Any], fill: Callable[[Path], object] = lambda _: None
+) -> Record:
     """Make the record of a new job, held.
 
     Args:
@@ -107,11 +123,17 @@ def leave(root: Path, name: str, folder: Path, job: dict[str, Any]) -> Record:
         name: shown to the user.
         folder: where the result goes.
         job: as in ``job.toml``.
+        fill: adds what else the job needs to the record's folder.
     """
     place = root / uuid.uuid4().hex
     place.mkdir(parents=True)
     record = Record(place, name, folder, time.time(), _written_ns(folder))
-    record.job_file.write_text(json.dumps(job), encoding="utf-8")
+    try:
+        record.job_file.write_text(json.dumps(job), encoding="utf-8")
+        fill(place)
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
     record._held = locks.take(place / "lock")  # noqa: SLF001 (there is no file to look for yet)
     record._write()  # noqa: SLF001
     return record

@@ -61,7 +61,10 @@ class Decompose:
     ] = None
     mask: Annotated[
         UseAppendAction[tuple[str, ...]],
-        arg(metavar="NAME=PATH", help="An object's masks: a folder, one picture or a video. Front to back."),
+        arg(
+            metavar="NAME=PATH",
+            help="An object's masks: a folder, one picture, a video, or alpha: the clip's own. Front to back.",
+        ),
     ] = ()
     settings: OmitArgPrefixes[Settings] = field(default_factory=Settings)
     job: Annotated[Path | None, arg(metavar="FILE", help="Read clip, masks and settings from a job.toml.")] = None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from nvd_core.errors import UsageError
-from nvd_core.settings import Job, MaskSource, Settings
+from nvd_core.settings import ALPHA, Job, MaskSource, Settings
 
 _SETTINGS = TypeAdapter(Settings)
 _JOB = TypeAdapter(Job)
@@ -46,12 +47,12 @@ def read_job(path: Path) -> Job:
     except ValidationError as error:
         raise _refused(error, path) from None
     base = path.absolute().parent
-    masks = tuple(MaskSource(name=mask.name, path=str(base / mask.path)) for mask in job.masks)
-    return Job(clip=job.clip and str(base / job.clip), masks=masks, settings=job.settings)
+    masks = tuple(mask if mask.path == ALPHA else replace(mask, path=str(base / mask.path)) for mask in job.masks)
+    return replace(job, clip=job.clip and str(base / job.clip), masks=masks)
 
 
 def parse_mask(text: str) -> MaskSource:
-    """``NAME=PATH`` as given on the command line.
+    """``NAME=PATH`` or ``NAME=alpha`` as given on the command line.
 
     Raises:
         UsageError: it is not of that form.

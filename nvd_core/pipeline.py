@@ -46,7 +46,7 @@ from nvd_core.forecast import disk_bytes
 from nvd_core.masks import open_mattes
 from nvd_core.measure import measure
 from nvd_core.protocol import Artifact, Caution, Done, Event, Metric, encode
-from nvd_core.settings import Job, Settings, Solver, starts_from, working_lines
+from nvd_core.settings import ALPHA, Job, MaskSource, Settings, Solver, starts_from, working_lines
 from nvd_core.shot import Shot, prepare
 from nvd_core.solution import Solution
 
@@ -176,10 +176,14 @@ def _export(
         atlas_files={layer: one.painted for layer, one in files.items()},
         original_files={layer: one.original for layer, one in files.items()},
         settings=asdict(job.settings),
-        masks=tuple({"name": mask.name, "path": str(Path(mask.path).absolute())} for mask in job.masks),
+        masks=tuple({"name": mask.name, "path": _named(mask)} for mask in job.masks),
         versions={"nvd_core": __version__, **solution.versions},
         warnings=tuple(cautions),
     )
+
+
+def _named(mask: MaskSource) -> str:
+    return mask.path if mask.path == ALPHA else str(Path(mask.path).absolute())
 
 
 def _check_settings(settings: Settings) -> None:
@@ -280,4 +284,5 @@ def _clear_results(folder: Path) -> None:
 def _fingerprint(job: Job, shot: Shot) -> str:
     """What makes two jobs the same."""
     facts = [__version__, shot.sha256, shot.layers, asdict(job.settings), list(shot.numbers)]
+    facts.append([mask.path == ALPHA for mask in job.masks])
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -85,19 +85,26 @@ class Settings:
     ] = "auto"
 
 
+ALPHA: Final = "alpha"
+"""Instead of a mask's path: the plate's own alpha. A folder of that name is ``./alpha``."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskSource:
     """One object's masks.
 
     Attributes:
         name: of the layer.
-        path: folder of pictures, one picture, or a video.
+        path: folder of pictures, one picture, a video, or :data:`ALPHA`.
+        first: its own number of the mask for the first frame used, the others follow; by default masks fit by their
+            numbers or, failing that, by order.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     name: str
     path: Annotated[str, MinLen(1)]
+    first: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,10 +101,10 @@ def prepare(clip: Clip, mattes: Mattes, numbers: range, lines: int) -> Generator
         for alpha, one in zip(alphas, shrunk, strict=True):
             alpha[t] = one
         yield (t + 1) / len(numbers)
-    for source, alpha in zip(mattes.sources, alphas, strict=False):
+    for name, source, alpha in zip(mattes.layers, mattes.sources, alphas, strict=False):
         if int((alpha > 127).reshape(len(alpha), -1).sum(axis=1).max()) < _HIDDEN_PX:
             raise InputError(
-                "The mask is black in every frame, or hidden by the masks before it",
+                f"The mask of {name} is black in every frame, or hidden by the masks before it",
                 where=source.path,
                 hint="White marks the object.",
             )

@@ -8,6 +8,7 @@ from nvd_core.errors import NvdError, as_told
 
 from .. import footage, jobs
 from ..job import Job
+from ..mattes import masks_of
 from ..properties import chosen_settings
 from .jobs import report
 
@@ -16,14 +17,15 @@ def start_job(context: bpy.types.Context, *, resume: bool) -> Job:
     """Start decomposing what is selected, or queue it.
 
     Raises:
-        NvdError: nothing suitable is selected, or there is no engine, or the folder is in use.
+        NvdError: nothing suitable is selected, a mask is not there, or there is no engine, or the folder is in use.
     """
     chosen = footage.selected(context)
     scene, job = chosen.scene, chosen.footage.job
     folder = Path(bpy.path.abspath(scene.nvd.folder)) if scene.nvd.folder else chosen.footage.result_folder
     job["settings"] |= chosen_settings(scene)
-    job["masks"] = [{"name": mask.name, "path": bpy.path.abspath(mask.path)} for mask in scene.nvd.masks]
-    return jobs.start(chosen.name, folder, job, resume=resume)
+    masks = masks_of(chosen)
+    job["masks"] = masks.job
+    return jobs.start(chosen.name, folder, job, resume=resume, fill=masks.leave)
 
 
 class NVD_OT_decompose_clip(bpy.types.Operator):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Final, cast, final
 
 import av
 import av.filter
 import numpy as np
 from av.error import FFmpegError
+from jaxtyping import Num
 
 from nvd_core.clip.sequence import safe_name
 from nvd_core.clip.types import ClipInfo, Plate
@@ -19,10 +20,14 @@ from nvd_core.errors import InputError
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.filter.context import FilterContext
+    from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
 # The conversion to RGB that Blender 4.5 and later use, so that both see the same plate (measured: equal).
 _SWSCALE = "flags=neighbor+full_chroma_int+accurate_rnd"
+
+_WITH_ALPHA: Final = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 
 @final
@@ -40,16 +45,36 @@ class Video:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             graph = _rgb_graph(stream, self.info.path)
-            decoded: Iterator[av.VideoFrame] | None = None
-            position = -1
-            for number in numbers:
-                wanted = self.timestamps[number - self.info.first]
-                if decoded is None or wanted <= position or self._is_far(position, wanted):
-                    container.seek(wanted, stream=stream)
-                    decoded = container.decode(stream)
-                frame = _advance(decoded, wanted, number, self.info.path)
-                position = wanted
-                yield _to_rgb(graph, frame)
+            for frame in self._decoded(numbers, container, lambda: container.decode(stream)):
+                yield _filtered(graph, frame)
+
+    def alphas(self, numbers: Iterable[int]) -> Iterator[Num[np.ndarray, "height width 1"]]:
+        """Alpha of the frames with these numbers; 0 to the greatest value of its kind.
+
+        Raises:
+            InputError: there is none; and as :meth:`frames`.
+        """
+        with _opened(self.info.path) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            graph = None
+            for frame in self._decoded(numbers, container, lambda: _decode_alpha(container, stream)):
+                graph = graph or _alpha_graph(frame, self.info.path)
+                yield _filtered(graph, frame)[..., None]
+
+    def _decoded(
+        self, numbers: Iterable[int], container: InputContainer, decode: Callable[[], Iterator[av.VideoFrame]]
+    ) -> Iterator[av.VideoFrame]:
+        """The frames with these numbers; ``decode`` starts where the container was told to seek to."""
+        decoded: Iterator[av.VideoFrame] | None = None
+        position = -1
+        for number in numbers:
+            wanted = self.timestamps[number - self.info.first]
+            if decoded is None or wanted <= position or self._is_far(position, wanted):
+                container.seek(wanted, stream=container.streams.video[0])
+                decoded = decode()
+            yield _advance(decoded, wanted, number, self.info.path)
+            position = wanted
 
     def _is_far(self, position: int, wanted: int) -> bool:
         """Whether a seek is worth more than decoding what lies between."""
@@ -107,17 +132,42 @@ def _rgb_graph(stream: VideoStream, path: Path) -> av.filter.Graph:
     pixels = stream.codec_context.format
     if pixels is None:
         raise InputError("The video does not say what its pixels are", where=path, hint="Export it again.")
-    deep = any(component.bits > 8 for component in pixels.components)
     graph = av.filter.Graph()
     source = graph.add_buffer(template=stream)
-    scale = graph.add("scale", _SWSCALE)
-    layout = graph.add("format", "rgb48le" if deep else "rgb24")
-    sink = graph.add("buffersink")
-    source.link_to(scale)
-    scale.link_to(layout)
+    return _linked(graph, source, graph.add("scale", _SWSCALE), "rgb48le" if _is_deep(pixels) else "rgb24")
+
+
+def _alpha_graph(frame: av.VideoFrame, path: Path) -> av.filter.Graph:
+    if not any(component.is_alpha for component in frame.format.components):
+        raise InputError("The video has no alpha", where=path, hint="Give the object a mask.")
+    graph = av.filter.Graph()
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base)
+    return _linked(graph, source, graph.add("alphaextract"), "gray16le" if _is_deep(frame.format) else "gray")
+
+
+def _is_deep(pixels: av.VideoFormat) -> bool:
+    return any(component.bits > 8 for component in pixels.components)
+
+
+def _linked(graph: av.filter.Graph, source: FilterContext, step: FilterContext, pixels: str) -> av.filter.Graph:
+    """A graph of one step whose frames come out with these pixels."""
+    layout, sink = graph.add("format", pixels), graph.add("buffersink")
+    source.link_to(step)
+    step.link_to(layout)
     layout.link_to(sink)
     graph.configure()
     return graph
+
+
+def _decode_alpha(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+    """Frames with the alpha that WebM keeps beside the picture, where FFmpeg's own decoders do not look."""
+    name = stream.codec_context.name
+    if stream.metadata.get("alpha_mode") != "1" or name not in _WITH_ALPHA:
+        yield from container.decode(stream)
+        return
+    decoder = cast("VideoCodecContext", av.CodecContext.create(_WITH_ALPHA[name], "r"))
+    for packet in container.demux(stream):
+        yield from decoder.decode(packet if packet.size else None)
 
 
 def _advance(decoded: Iterator[av.VideoFrame], wanted: int, number: int, path: Path) -> av.VideoFrame:
@@ -136,6 +186,6 @@ def _advance(decoded: Iterator[av.VideoFrame], wanted: int, number: int, path: P
     raise InputError(f"The video ends before frame {number}", where=path, hint="Copy or export it again.")
 
 
-def _to_rgb(graph: av.filter.Graph, frame: av.VideoFrame) -> Plate:
+def _filtered(graph: av.filter.Graph, frame: av.VideoFrame) -> Num[np.ndarray, "..."]:
     graph.push(frame)
     return graph.pull().to_ndarray()

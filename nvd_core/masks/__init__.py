@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import final
 
 import numpy as np
@@ -62,7 +61,7 @@ def open_mattes(masks: Sequence[MaskSource], clip: ClipInfo, numbers: range | No
             )
         if name == BACKGROUND or names.count(name) > 1:
             raise InputError(f"There is more than one layer {name!r}", hint="Give every mask a name of its own.")
-    sources = tuple(open_mask(Path(mask.path), clip, clip.numbers if numbers is None else numbers) for mask in masks)
+    sources = tuple(open_mask(mask, clip, clip.numbers if numbers is None else numbers) for mask in masks)
     return Mattes((*names, BACKGROUND), sources, clip)
 
 

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
-from support import SIZE, disc, sliding, write_masks, write_video
+from support import SIZE, differing, disc, nvd, results, sliding, texture, tree, write_masks, write_video
 
 from nvd_core.clip import open_clip
 from nvd_core.clip.pictures import write_png
+from nvd_core.errors import InputError
 from nvd_core.exr import write_exr
 from nvd_core.masks import open_mattes
 from nvd_core.masks.files import coverage
-from nvd_core.settings import MaskSource
+from nvd_core.settings import ALPHA, MaskSource
 
 DISCS = [disc((40 + 10 * index, 40)) for index in range(3)]
 
 
-def mattes_of(path: Path, clip: Path) -> list[np.ndarray]:
+def mattes_of(path: Path | str, clip: Path, first: int | None = None, used: range | None = None) -> list[np.ndarray]:
     info = open_clip(clip).info
-    return [front for front, _ in open_mattes([MaskSource(name="disc", path=str(path))], info).frames(info.numbers)]
+    mattes = open_mattes([MaskSource(name="disc", path=str(path), first=first)], info, used)
+    return [front for front, _ in mattes.frames(used or info.numbers)]
 
 
 @pytest.fixture
@@ -83,3 +86,90 @@ def test_masks_for_the_frames_that_are_used_are_enough(first: int, tmp_path: Pat
     used = range(info.first + 2, info.first + 5)
     found = [front for front, _ in open_mattes([masks], info, used).frames(used)]
     assert [np.array_equal(matte * 255, mask) for matte, mask in zip(found, DISCS, strict=True)] == [True] * 3
+
+
+@pytest.mark.parametrize("kind", ["folder", "video"])
+def test_masks_that_begin_at_a_number_of_their_own(kind: str, clip: Path, tmp_path: Path) -> None:
+    many = [DISCS[2], DISCS[2], *DISCS]  # by number, frames 1 to 3 would be the first three
+    path = write_masks(tmp_path / "masks", many)
+    if kind == "video":
+        path = write_video(tmp_path / "masks.mp4", (np.dstack([mask] * 3) for mask in many))
+    for matte, mask in zip(mattes_of(path, clip, first=4, used=range(2, 4)), DISCS[1:], strict=True):
+        assert np.mean((matte > 0.5) != (mask > 127)) < 0.005
+    with pytest.raises(InputError, match="has no frame 6"):
+        mattes_of(path, clip, first=4)
+
+
+def cutout(mask: np.ndarray) -> np.ndarray:
+    """A picture with that alpha: R, G, B, A."""
+    return np.dstack([texture(SIZE), mask])
+
+
+def with_alpha(kind: str, folder: Path, masks: list[np.ndarray]) -> Path:
+    """The same cutouts as pictures, or as a video of that codec and those pixels."""
+    folder.mkdir(exist_ok=True)
+    if kind in {"png", "tif"}:
+        for index, mask in enumerate(masks):
+            data = cv2.imencode(f".{kind}", cutout(mask)[..., [2, 1, 0, 3]])[1]
+            (folder / f"cut.{index + 1:04d}.{kind}").write_bytes(data.tobytes())
+        return folder
+    if kind == "exr":
+        for index, mask in enumerate(masks):
+            planes = dict(zip("RGBA", np.moveaxis(cutout(mask).astype(np.float32) / 255, -1, 0), strict=True))
+            write_exr(folder / f"cut.{index + 1:04d}.exr", planes)
+        return folder
+    codec, pixels, suffix = kind.split()
+    with av.open(str(folder / f"cut.{suffix}"), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.pix_fmt, stream.width, stream.height = pixels, *SIZE
+        for mask in masks:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(cutout(mask), format="rgba")))
+        container.mux(stream.encode())
+    return folder / f"cut.{suffix}"
+
+
+VIDEOS = ["prores_ks yuva444p10le mov", "qtrle argb mov", "png rgba mov", "libvpx-vp9 yuva420p webm"]
+
+
+@pytest.mark.parametrize("kind", ["png", "tif", "exr", *VIDEOS])
+def test_the_plates_own_alpha(kind: str, tmp_path: Path) -> None:
+    clip = with_alpha(kind, tmp_path / "clip", DISCS)
+    found = mattes_of(ALPHA, clip)
+    worst = 0.03 if "vp9" in kind else 0.002
+    assert max(np.abs(matte - mask / 255).max() for matte, mask in zip(found, DISCS, strict=True)) < worst
+    assert np.array_equal(mattes_of(ALPHA, clip, used=range(2, 4)), found[1:])
+
+
+def test_a_folder_that_is_called_alpha(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_masks(tmp_path / "alpha", DISCS)
+    monkeypatch.chdir(tmp_path)
+    assert np.array_equal(mattes_of("./alpha", clip)[0] * 255, DISCS[0])
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("png", "The clip's alpha is 1 everywhere"),
+        ("libvpx-vp9 yuva420p webm", "The clip's alpha is 1 everywhere"),
+        ("libx264 yuv420p mp4", "The video has no alpha"),
+        ("pan", "The picture has no alpha"),
+    ],
+)
+def test_a_plate_without_alpha_is_refused(kind: str, words: str, clip: Path, tmp_path: Path) -> None:
+    full = np.full_like(DISCS[0], 255)
+    plate = clip if kind == "pan" else with_alpha(kind, tmp_path / "plate", [full] * 3)
+    before = tree(tmp_path)
+    done = nvd("decompose", plate, "--mask=disc=alpha", "-o", tmp_path / "out")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert differing(before, tree(tmp_path)) == []
+
+
+def test_a_job_may_ask_for_the_alpha(tmp_path: Path) -> None:
+    with_alpha("png", tmp_path / "clip", DISCS)
+    job = 'clip = "clip"\nmasks = [{name = "disc", path = "alpha"}]\nsettings = {preset = "preview"}\n'
+    (tmp_path / "job.toml").write_text(job)
+    done = nvd("decompose", "--job", tmp_path / "job.toml", "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert b'"path": "alpha"' in results(tmp_path / "out")["manifest.json"]

@@ -1,0 +1,241 @@
+"""Runs inside Blender: masks from what an artist has there. What was seen goes to ``seen.json``.
+
+``python masks_session.py ZIP ENGINE_PYTHON CLIPS OUT``; see test_masks.py for what CLIPS holds and is asked of OUT.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+zip_path, engine_python, clips, out = (Path(argument) for argument in sys.argv[1:5])
+os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile")
+os.environ["NVD_PYTHON"] = str(engine_python)
+os.environ["PYTHONPATH"] = "/nowhere"  # neither the worker nor the second Blender must need it
+
+import bpy  # noqa: E402 (it reads the environment)
+
+seen: dict = {}
+bpy.ops.wm.read_factory_settings(use_empty=True)
+bpy.ops.extensions.package_install_files(filepath=str(zip_path), repo="user_default", enable_on_install=True)
+package = "bl_ext.user_default.nvd_blender"
+compat, diagnostics, footage, jobs, mattes, objects, decompose = (
+    __import__(f"{package}.{name}", fromlist=["*"])
+    for name in ("compat", "diagnostics", "footage", "jobs", "mattes", "objects", "operators.decompose")
+)
+
+
+def fails(operator, **options) -> str:
+    """What an operator says when it refuses."""
+    try:
+        operator(**options)
+    except RuntimeError as error:
+        return str(error)
+    return ""
+
+
+def spline(layer, corners, feather=0.0):
+    new = layer.splines.new()
+    new.points.add(len(corners) - 1)  # it begins with one
+    new.use_cyclic = True
+    for point, corner in zip(new.points, corners, strict=True):
+        point.handle_left_type = point.handle_right_type = "VECTOR"
+        point.co = point.handle_left = point.handle_right = corner
+        point.weight = feather
+    return new
+
+
+def ask(*wanted: dict) -> None:
+    """The objects of the scene, front to back."""
+    scene.nvd.masks.clear()
+    for one in wanted:
+        item = scene.nvd.masks.add()
+        for name, value in one.items():
+            setattr(item, name, value)
+
+
+def started(place: Path) -> subprocess.Popen:
+    """The second Blender, on the objects of the scene."""
+    place.mkdir()
+    mattes.masks_of(footage.selected(bpy.context)).leave(place)
+    command = mattes.rendering_command(place)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+
+
+def poll_until(true) -> None:
+    end = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+        jobs._poll_all()
+
+
+def half_rendered(place: Path) -> list[Path]:
+    return list(place.glob("mattes.*/*/*.png"))
+
+
+# -- a strip of pictures with alpha, numbered from 101, of which the first two are trimmed away; it stands at 23 -----
+scene = bpy.context.scene
+if compat.IS_5:
+    bpy.context.workspace.sequencer_scene = scene
+strips = compat.strips(scene.sequence_editor_create())
+
+
+def add_strip(folder: str, start: int, channel: int):
+    files = sorted((clips / folder).iterdir())
+    new = strips.new_image(name=folder, filepath=str(files[0]), channel=channel, frame_start=start)
+    for file in files[1:]:
+        new.elements.append(file.name)
+    new.frame_final_duration = len(files)
+    return new
+
+
+shot = add_strip("shot", 21, 1)
+shot.frame_final_start = 23
+disc = add_strip("disc", 22, 2)
+scene.sequence_editor.active_strip = shot
+scene.nvd.settings.preset = "preview"
+clip = bpy.data.movieclips.load(str(clips / "shot" / "shot.0101.png"))
+
+# -- masks ---------------------------------------------------------------------------------------------
+asked = json.loads((clips / "asked.json").read_text())
+drawn = bpy.data.masks.new("Drawn mask")
+spline(drawn.layers.new(name="hard"), asked["hard"])
+spline(drawn.layers.new(name="soft"), asked["soft"], feather=0.5)
+hidden = drawn.layers.new(name="hidden")
+spline(hidden, [(0, 0), (1, 0), (1, 1), (0, 1)])
+hidden.hide_render = True
+track = clip.tracking.tracks.new(name="corner", frame=1)
+for frame in range(1, 40):
+    track.markers.insert_frame(frame, co=(asked["track"][0] + asked["step"] * (frame - 1), asked["track"][1]))
+tracked = bpy.data.masks.new("Tracked")
+scene.frame_set(1)  # a point keeps the place that it has in the frame in which it gets its parent
+for point in spline(tracked.layers.new(name="only"), asked["tracked"]).points:
+    parent = point.parent
+    parent.id_type, parent.id, parent.type = "MOVIECLIP", clip, "POINT_TRACK"
+    parent.parent, parent.sub_parent = clip.tracking.objects.active.name, track.name
+
+blender = {"source": "MASK", "mask": drawn}
+ask(
+    {"name": "hard", "layer": "hard"} | blender,
+    {"name": "soft", "layer": "soft"} | blender,
+    {"name": "all"} | blender,
+    {"name": "footage", "source": "MASK", "mask": tracked},
+    {"name": "timeline", "source": "MASK", "mask": tracked, "clock": "TIMELINE"},
+)
+seen["rendered"] = started(out / "record").wait()
+with bpy.context.temp_override(edit_movieclip=clip):
+    clip.frame_start = 11
+    seen["clip_start"] = [footage.selected(bpy.context).start, footage.selected(bpy.context).timeline]
+    clip.frame_start = 1
+
+orphan = started(out / "orphan")
+orphan.stdin.close()  # what it sees of a Blender that is killed
+seen["orphan"] = [orphan.wait(), (out / "orphan" / "mattes").exists()]
+
+# -- refusals -------------------------------------------------------------------------------------------
+refused = {
+    "no_file": {"source": "FILE"},
+    "no_mask": {"source": "MASK"},
+    "no_layer": {"layer": "none"} | blender,
+    "hidden_layer": {"layer": "hidden"} | blender,
+    "nothing_drawn": {"source": "MASK", "mask": bpy.data.masks.new("Empty")},
+    "no_strip": {"source": "STRIP", "strip": "none"},
+    "itself": {"source": "STRIP", "strip": "shot"},
+    "too_short": {"source": "STRIP", "strip": "disc"},
+}
+disc.frame_final_end -= 2
+for name, wanted in refused.items():
+    ask(wanted)
+    seen[name] = fails(bpy.ops.nvd.decompose_clip)
+disc.frame_final_end += 2
+disc.use_reverse_frames = True
+seen["reversed"] = fails(bpy.ops.nvd.decompose_clip)
+disc.use_reverse_frames = False
+with bpy.context.temp_override(edit_movieclip=clip):
+    seen["in_clip_editor"] = fails(bpy.ops.nvd.decompose_clip)
+ask(blender)
+(out / "broken.png").write_bytes(b"no picture")
+with bpy.context.temp_override(edit_movieclip=bpy.data.movieclips.load(str(out / "broken.png"))):
+    seen["broken"] = fails(bpy.ops.nvd.decompose_clip)
+scene.sequence_editor.active_strip = strips.new_image(
+    name="broken", filepath=str(out / "broken.png"), channel=3, frame_start=1
+)
+seen["no_size"] = fails(bpy.ops.nvd.decompose_clip)
+scene.sequence_editor.active_strip = shot
+seen["records_after_refusals"] = len(list(jobs._place().iterdir())) if jobs._place().is_dir() else 0
+
+# -- killed and cancelled while masks are rendered --------------------------------------------------------
+scene.nvd.folder = str(out / "many")
+ask(*({"name": f"object{index}"} | blender for index in range(40)))
+job = decompose.start_job(bpy.context, resume=False)
+poll_until(lambda: half_rendered(job.record.place))
+seen["stage"] = [job.stage, job.state]
+job._process.kill()
+poll_until(lambda: not job.is_active)
+seen["killed"] = [job.state, job.error, job.record.lacks_mattes, half_rendered(job.record.place)]
+seen["diagnostics"] = diagnostics.text(job)
+again = jobs.resume(job)
+poll_until(lambda: 0 < again.done < 1)
+bpy.ops.nvd.cancel(job=again.key)
+process = again._process
+poll_until(lambda: not again.is_active)
+seen["cancelled"] = [again.state, process.returncode, half_rendered(again.record.place), (out / "many").exists()]
+jobs.forget(again)
+seen["left_by_cancelled"] = list(map(str, jobs._place().iterdir()))
+
+# -- the whole job, which Blender leaves while it renders, and which is cancelled and begun again by name --------
+scene.nvd.folder = str(out / "result")
+ask(
+    {"name": "poly", "layer": "hard"} | blender,
+    {"name": "disc", "source": "STRIP", "strip": "disc"},
+    {"name": "sign", "source": "ALPHA"},
+)
+job = decompose.start_job(bpy.context, resume=False)
+poll_until(lambda: job.stage == "masks")
+job.abandon()
+job.end_by(time.monotonic() + 10)
+jobs._jobs.clear()
+jobs.look_for_left()
+(left,) = jobs.listed()
+seen["left"] = [left.state, left.record.lacks_mattes]
+again = jobs.resume(left)
+poll_until(lambda: list((out / "result" / "checkpoint").glob("*.map.safetensors")))
+bpy.ops.nvd.cancel(job=again.key)
+poll_until(lambda: not again.is_active)
+seen["taken_up"] = [again.state, again.warnings]
+seen["whole"] = list(bpy.ops.nvd.decompose_clip(resume=True))
+seen["warnings"] = jobs.listed()[-1].warnings
+seen["left_by_jobs"] = list(map(str, jobs._place().iterdir()))
+
+# -- the list -------------------------------------------------------------------------------------------------
+ask()
+for action in ("ADD", "ADD", "ADD", "UP", "UP", "UP", "DOWN", "ADD", "REMOVE"):
+    bpy.ops.nvd.edit_objects(action=action)
+seen["order"] = [[mask.name for mask in scene.nvd.masks], scene.nvd.active_mask]
+
+
+class Layout:
+    """What a panel draws on: the names of properties are noted."""
+
+    def __init__(self, notes) -> None:
+        self.notes = notes
+
+    def __getattr__(self, name):
+        def draw(*arguments, **options):
+            self.notes += arguments[1:2] if name.startswith("prop") else ()
+            return SimpleNamespace() if name == "operator" else Layout(self.notes)
+
+        return draw
+
+
+seen["drawn"] = {}
+scene.nvd.active_mask = 0
+for source in ("FILE", "MASK", "STRIP", "ALPHA"):
+    ask({"source": source, "mask": drawn})
+    objects.draw_objects(Layout(notes := []), scene, are_strips=True)
+    seen["drawn"][source] = notes
+(out / "seen.json").write_text(json.dumps(seen, default=str))
