@@ -18,7 +18,7 @@ from typing import Final, Literal
 from nvd_core import __version__, protocol
 from nvd_core.errors import NvdError
 
-from . import engine, previews
+from . import engine, previews, undo
 from .compositor import load_result
 from .records import Record
 
@@ -148,6 +148,7 @@ class Job:
             self.error = f"The result cannot be loaded: {error}"
         else:
             self.state, self.done, self.error, self.is_whole = "done", 1.0, "", False
+            undo.keep(f"Load {self.name}")
             self.record.remove()
 
     def _read(self, process: subprocess.Popen[str]) -> None:

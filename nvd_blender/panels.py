@@ -27,6 +27,7 @@ class _Panel:
         _draw_engine(self.layout)
         _draw_job(self.layout, scene)
         _draw_forecast(self.layout, context)
+        self.layout.operator("nvd.decompose_clip", icon="RENDERLAYERS")
         draw_jobs(self.layout)
         _draw_results(self.layout)
 
@@ -81,10 +82,13 @@ def _draw_job(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
         row.prop(mask, "path", text="")
         row.operator("nvd.edit_masks", text="", icon="X").remove = index
     layout.operator("nvd.edit_masks", text="Add Object", icon="ADD").remove = -1
-    for name in NVD_PG_settings.__annotations__:
-        layout.prop(scene.nvd.settings, name)
-    layout.prop(scene.nvd, "folder")
-    layout.operator("nvd.decompose_clip", icon="RENDERLAYERS")
+    layout.prop(scene.nvd.settings, "preset")
+    header, body = layout.panel("nvd_options", default_closed=True)
+    header.label(text="Options")
+    if body:
+        for name in filter("preset".__ne__, NVD_PG_settings.__annotations__):
+            body.prop(scene.nvd.settings, name)
+        body.prop(scene.nvd, "folder")
 
 
 def _draw_forecast(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

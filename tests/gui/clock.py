@@ -1,0 +1,85 @@
+"""Runs inside Blender: for how long its main thread was kept busy, and by which of the extension's functions."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Any
+
+import bpy
+
+_CALLED = {
+    name: lambda call: lambda self, context: call(self, context) for name in ("draw", "draw_header", "execute")
+} | {name: lambda call: lambda self, context, event: call(self, context, event) for name in ("invoke", "modal")}
+"""What Blender calls of panels, preferences and operators. It counts the arguments that they name."""
+
+
+class Clock:
+    """Gaps between the calls of a timer that wants to be called at once; and what the extension took of them.
+
+    Attributes:
+        phase: gaps count for this; none: for nothing.
+    """
+
+    def __init__(self, package: str) -> None:
+        """Time all that this package hands to Blender from now on."""
+        self.phase = ""
+        self._package = package
+        self._gaps: dict[str, list[float]] = defaultdict(list)
+        self._spent: dict[str, list[float]] = defaultdict(list)
+        self._last = time.perf_counter()
+        bpy.app.timers.register(self._tick, persistent=True)
+        self._take_over_timers()
+        self._take_over_classes()
+
+    def watch(self, module: Any, name: str) -> None:
+        """Time one more function."""
+        setattr(module, name, self._timed(getattr(module, name)))
+
+    def report(self) -> dict[str, dict[str, list[float]]]:
+        """Of each phase and function: how often, the longest and the mean, ms."""
+        return {
+            kind: {name: [len(all_s), 1e3 * max(all_s), 1e3 * sum(all_s) / len(all_s)] for name, all_s in each.items()}
+            for kind, each in (("phases", self._gaps), ("functions", self._spent))
+        }
+
+    def _tick(self) -> float:
+        now = time.perf_counter()
+        if self.phase:
+            self._gaps[self.phase].append(now - self._last)
+        self._last = now
+        return 0.0
+
+    def _take_over_timers(self) -> None:
+        timers = bpy.app.timers
+        ours = cache(lambda function: self._timed(function) if self._is_theirs(function) else function)
+        for name in ("register", "unregister", "is_registered"):
+            call = getattr(timers, name)
+            setattr(timers, name, lambda function, call=call, **options: call(ours(function), **options))
+
+    def _take_over_classes(self) -> None:
+        register = bpy.utils.register_class
+
+        def timed(one: type) -> None:
+            for name, named in _CALLED.items():
+                if self._is_theirs(method := getattr(one, name, None)):
+                    setattr(one, name, named(self._timed(method, one.__name__)))
+            register(one)
+
+        bpy.utils.register_class = timed
+
+    def _is_theirs(self, function: object) -> bool:
+        return (getattr(function, "__module__", None) or "").startswith(self._package)
+
+    def _timed(self, function: Callable, owner: str = "") -> Callable:
+        name = f"{owner or function.__module__.removeprefix(f'{self._package}.')}.{function.__name__}"
+
+        @wraps(function)
+        def timed(*arguments, **options):
+            start = time.perf_counter()
+            try:
+                return function(*arguments, **options)
+            finally:
+                self._spent[name].append(time.perf_counter() - start)
+
+        return timed
