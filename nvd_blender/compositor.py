@@ -5,6 +5,9 @@ It computes what :mod:`nvd_core.compositing` states; a test compares the two pix
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -14,6 +17,7 @@ from nvd_core.folder import Manifest, Source, inside, read_manifest
 
 from . import compat
 from .compat import Node, Socket, Tree
+from .one_pixel import write_one_pixel
 
 FOLDER_KEY: Final = "nvd_folder"
 """Custom property of a result's scene: the decomposition it shows."""
@@ -34,6 +38,9 @@ TOLERANCE_RELATIVE: Final = 0.01
 TOLERANCE_ABSOLUTE: Final = 0.001
 OWNED_FROM: Final = 0.9
 """As in :mod:`nvd_core.compositing`, which cannot be imported here: it needs numpy. A test compares them."""
+
+_WHOLE_NUMBERS: Final = (".png", ".jpg", ".jpeg", ".bmp", ".tga", ".webp")
+"""Pictures that need not be read to know that they have no floating-point numbers."""
 
 _COLOUR, _NUMBER, _VECTOR = "NodeSocketColor", "NodeSocketFloat", "NodeSocketVector"
 
@@ -105,7 +112,8 @@ class _Layer(NamedTuple):
 def _build_tree(tree: Tree, folder: Path, manifest: Manifest) -> None:
     plate = _plate_node(tree, manifest.source)
     passes = _load(manifest.frame_path(folder, manifest.source.first), "Non-Color")
-    layers = [_layer(tree, folder, manifest, name, passes, plate.outputs[0]) for name in manifest.layers]
+    with _light(passes):
+        layers = [_layer(tree, folder, manifest, name, passes, plate.outputs[0]) for name in manifest.layers]
     kept, rebuilt = plate.outputs[0], layers[0].alone
     for layer in layers:
         kept = compat.mix(tree, "ADD", 1.0, kept, layer.change)
@@ -188,12 +196,16 @@ def _plate_node(tree: Tree, source: Source) -> Node:
     path = Path(source.file)
     image = _load(path, None)
     image.alpha_mode = "CHANNEL_PACKED"  # colour as it is in the file, whatever its alpha says
-    is_float = image.is_float and image.depth // image.channels == 32
-    if path.suffix.lower() == ".exr" or is_float:
+    if path.suffix.lower() == ".exr" or (path.suffix.lower() not in _WHOLE_NUMBERS and _is_float(image)):
         image.colorspace_settings.name = "Linear Rec.709"
     node = _sequence_node(tree, image, source)
     node.name = node.label = "Plate"
     return node
+
+
+def _is_float(image: bpy.types.Image) -> bool:
+    """Whether its file has floating-point numbers. It is read for that."""
+    return image.is_float and image.depth // image.channels == 32
 
 
 def _sequence_node(tree: Tree, image: bpy.types.Image, source: Source) -> Node:
@@ -220,6 +232,21 @@ def _load(path: Path, colorspace: str | None) -> bpy.types.Image:
     if colorspace:
         image.colorspace_settings.name = colorspace
     return image
+
+
+@contextmanager
+def _light(image: bpy.types.Image) -> Iterator[None]:
+    """Work with an image without reading it: it has one pixel meanwhile. It is read when it is shown."""
+    path = image.filepath
+    with tempfile.TemporaryDirectory() as folder:
+        one_pixel = Path(folder) / Path(path).name  # it has the number in its name
+        write_one_pixel(Path(bpy.path.abspath(path)), one_pixel)
+        image.filepath = str(one_pixel)
+        try:
+            yield
+        finally:
+            image.filepath_raw = path
+            image.buffers_free()
 
 
 def _arrange(tree: Tree) -> None:

@@ -8,10 +8,9 @@ from typing import Any
 
 import bpy
 
-_CALLED = {
-    name: lambda call: lambda self, context: call(self, context) for name in ("draw", "draw_header", "execute")
-} | {name: lambda call: lambda self, context, event: call(self, context, event) for name in ("invoke", "modal")}
-"""What Blender calls of panels, preferences and operators. It counts the arguments that they name."""
+_CALLED = ("draw", "draw_header", "execute")
+_CALLED_WITH_EVENT = ("invoke", "modal")
+"""What Blender calls of panels, preferences and operators."""
 
 
 class Clock:
@@ -61,12 +60,23 @@ class Clock:
         register = bpy.utils.register_class
 
         def timed(one: type) -> None:
-            for name, named in _CALLED.items():
+            for name in (*_CALLED, *_CALLED_WITH_EVENT):
                 if self._is_theirs(method := getattr(one, name, None)):
-                    setattr(one, name, named(self._timed(method, one.__name__)))
+                    setattr(one, name, self._method(self._timed(method, one.__name__), name in _CALLED_WITH_EVENT))
             register(one)
 
         bpy.utils.register_class = timed
+
+    def _method(self, call: Callable, with_event: bool) -> Callable:
+        """Blender counts the arguments that a method names."""
+
+        def method(self, context):
+            return call(self, context)
+
+        def method_with_event(self, context, event):
+            return call(self, context, event)
+
+        return method_with_event if with_event else method
 
     def _is_theirs(self, function: object) -> bool:
         return (getattr(function, "__module__", None) or "").startswith(self._package)

@@ -65,17 +65,19 @@ def place(editor: str, kind: str = "WINDOW", of: Callable[[bpy.types.Space], boo
         of: which of the editors.
     """
     found = [
-        one
-        for one in places()
-        if (one.area.type, one.region.type) == (editor, kind) and of(one.area.spaces.active)
+        one for one in places() if (one.area.type, one.region.type) == (editor, kind) and of(one.area.spaces.active)
     ]
     return max(found, key=lambda one: one.area.width * one.area.height)
 
 
 def boxes() -> dict[str, list[int]]:
-    """Where on the screen the editors' regions are, by their types; of several, the largest."""
+    """Where on the screen the editors' regions are; of several alike, the largest."""
     ordered = sorted(places(), key=lambda one: one.area.width * one.area.height)
-    return {f"{one.area.type}/{one.region.type}": one.box() for one in ordered}
+    return {f"{one.area.type}.{_mode(one.area.spaces.active)}/{one.region.type}": one.box() for one in ordered}
+
+
+def _mode(space: bpy.types.Space) -> str:
+    return space.ui_mode if space.type == "IMAGE_EDITOR" else getattr(space, "view_type", "")
 
 
 def until(true: Callable[[], object], limit_s: float = 60.0, every_s: float = 0.1) -> Walk:

@@ -5,11 +5,11 @@ What was seen goes to ``<WALK>.json``; pictures of the screen, and which part of
 SPEC names. A step is a function; its picture is taken when it is through.
 """
 
+import faulthandler
 import json
 import os
 import signal
 import sys
-import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ OUT, PICTURES = Path(spec["out"]), Path(spec["pictures"])
 PAINT = (1.0, 0.0, 1.0)
 IDLE_S = 3.0
 
+faulthandler.enable()
 bpy.context.preferences.view.show_splash = False
 bpy.context.preferences.filepaths.temporary_directory = spec["out"]
 clock = Clock(PACKAGE)
@@ -93,9 +94,8 @@ def shot(name: str) -> Walk:
 
 def install() -> Walk:
     """From the zip, with the preferences' own operator."""
-    yield from hands.mouse("mousemove", *place("VIEW_3D").middle())  # where the window opens
     bpy.ops.screen.userpref_show(section="EXTENSIONS")
-    yield 1.0
+    yield from whole_preferences()
     with place("PREFERENCES").override():
         bpy.ops.extensions.package_install_files(
             filepath=spec["extension"], repo="user_default", enable_on_install=True
@@ -104,6 +104,13 @@ def install() -> Walk:
     clock.watch(module("job"), "load_result")
     module("panels").paragraph = listening(module("panels").paragraph)
     module("progress").paragraph = listening(module("progress").paragraph)
+
+
+def whole_preferences() -> Walk:
+    """No window manager sees to it that the window lies on the screen."""
+    yield 1.0
+    yield from hands.program("xdotool", "search", "--name", "Preferences", "windowmove", 340, 40)
+    yield 1.0
 
 
 def listening(paragraph):
@@ -146,7 +153,7 @@ def open_tab() -> Walk:
 
 def choose_engine() -> Walk:
     yield from hands.press(panel(), "preferences.addon_show")
-    yield 1.0
+    yield from whole_preferences()
     yield from hands.point_at(place("PREFERENCES"), "^python$")
     yield from hands.write(spec["python"])
     yield from hands.press(place("PREFERENCES"), "nvd.check_engine")
@@ -230,7 +237,7 @@ def finish() -> Walk:
     yield from hands.until(lambda: not job().is_active)
     yield 1.0
     clock.phase = ""
-    seen["finished"] = [job().state, job().error, job().metrics] 
+    seen["finished"] = [job().state, job().error, job().metrics]
     seen["loaded"] = facts()
 
 
@@ -240,6 +247,10 @@ def undo_result() -> Walk:
     yield from undo(where, "ctrl+z")
     seen["result_undone"] = facts()
     yield from shot(f"{number():02}-result-undone")
+    yield from hands.press(panel(), "nvd.load_job")
+    yield 0.5
+    seen["load_again"] = facts()
+    yield from undo(where, "ctrl+z")
     yield from undo(where, "ctrl+shift+z")
     seen["result_redone"] = facts()
 
@@ -252,6 +263,7 @@ def open_atlas() -> Walk:
     yield 0.5
     yield from hands.press(panel(), 'nvd.paint_atlas.*layer="object1"')
     small.spaces.active.ui_mode, small.spaces.active.image = "VIEW", bpy.data.images["Viewer Node"]
+    bpy.context.scene.frame_set(bpy.context.scene.frame_current + 4)
     yield 1.0
     for mode in ("VIEW", "PAINT"):
         with image_editor(mode).override():
@@ -304,18 +316,33 @@ def save_file() -> Walk:
     yield 0.5
 
 
-def reopened() -> Walk:
+def reopen() -> Walk:
+    """The next day: another Blender, with the user's preferences."""
+    bpy.context.scene.frame_set(bpy.context.scene.frame_current + 1)
     yield 2.0
     seen["reopened"] = facts()
 
 
+def edited() -> Walk:
+    """What the Sequencer makes of it."""
+    area = image_editor("PAINT").area
+    area.ui_type = "SEQUENCE_EDITOR"
+    area.spaces.active.view_type = "PREVIEW"
+    scene = bpy.context.window.workspace.sequencer_scene
+    yield 0.5
+    with place("SEQUENCE_EDITOR", "PREVIEW").override():
+        scene.frame_set(scene.frame_start + 5)
+        bpy.ops.sequencer.view_all_preview()
+    yield 3.0
+
+
 WALKS = {
     "first": [
-        install, video_editing, add_strip, open_tab, choose_engine, add_object, undo_object, forecast, decompose, cancel,
-        resume, preview, finish, undo_result, open_atlas, paint, undo_stroke, redo_stroke, save_atlas, add_result,
-        save_file,
+        install, video_editing, add_strip, open_tab, choose_engine, add_object, undo_object,
+        forecast, decompose, cancel, resume, preview, finish, undo_result,
+        open_atlas, paint, undo_stroke, redo_stroke, save_atlas, add_result, save_file,
     ],
-    "next": [reopened],
+    "next": [reopen, edited],
 }  # fmt: skip
 
 
@@ -350,7 +377,7 @@ def go_on() -> float | None:
         return next(steps)
     except StopIteration:
         end()
-    except Exception:
+    except Exception:  # noqa: BLE001 (told in the test's process)
         seen["error"] = traceback.format_exc()
         os.system(f"import -window root {PICTURES / 'error.png'}")
         end()
