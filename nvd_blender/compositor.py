@@ -238,7 +238,7 @@ def _load(path: Path, colorspace: str | None) -> bpy.types.Image:
 def _light(image: bpy.types.Image) -> Iterator[None]:
     """Work with an image without reading it: it has one pixel meanwhile. It is read when it is shown."""
     path = image.filepath
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         one_pixel = Path(folder) / Path(path).name  # it has the number in its name
         write_one_pixel(Path(bpy.path.abspath(path)), one_pixel)
         image.filepath = str(one_pixel)
@@ -252,9 +252,10 @@ def _light(image: bpy.types.Image) -> Iterator[None]:
 def _arrange(tree: Tree) -> None:
     """Lay nodes out from left to right by how many links they are from the start."""
     column: dict[str, int] = {node.name: 0 for node in tree.nodes}
-    for _ in tree.nodes:
-        for link in tree.links:
-            column[link.to_node.name] = max(column[link.to_node.name], column[link.from_node.name] + 1)
+    links = [(link.from_node.name, link.to_node.name) for link in tree.links]  # asking Blender takes long
+    for _ in column:
+        for begin, end in links:
+            column[end] = max(column[end], column[begin] + 1)
     filled: dict[int, float] = {}
     for node in tree.nodes:
         place = column[node.name]

@@ -38,7 +38,7 @@ class NVD_OT_paint_atlas(bpy.types.Operator):
 
     bl_idname = "nvd.paint_atlas"
     bl_label = "Paint Atlas"
-    bl_options: ClassVar = {"REGISTER", "UNDO"}  # undoing the first stroke leads back to here
+    bl_options: ClassVar = {"UNDO"}  # undoing the first stroke leads back to here
 
     result: bpy.props.StringProperty(name="Result", description="Name of the result's scene; the newest if empty")
     layer: bpy.props.StringProperty(name="Layer", description="Whose atlas; the front layer's if empty")
