@@ -112,8 +112,12 @@ class _Layer(NamedTuple):
 def _build_tree(tree: Tree, folder: Path, manifest: Manifest) -> None:
     plate = _plate_node(tree, manifest.source)
     passes = _load(manifest.frame_path(folder, manifest.source.first), "Non-Color")
-    with _light(passes):
-        layers = [_layer(tree, folder, manifest, name, passes, plate.outputs[0]) for name in manifest.layers]
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
+        frame = manifest.frame_path(folder, manifest.source.first)
+        one_pixel = Path(temporary) / frame.name  # with its number
+        write_one_pixel(frame, one_pixel)
+        with _instead(passes, str(one_pixel)):
+            layers = [_layer(tree, folder, manifest, name, passes, plate.outputs[0]) for name in manifest.layers]
     kept, rebuilt = plate.outputs[0], layers[0].alone
     for layer in layers:
         kept = compat.mix(tree, "ADD", 1.0, kept, layer.change)
@@ -198,7 +202,8 @@ def _plate_node(tree: Tree, source: Source) -> Node:
     image.alpha_mode = "CHANNEL_PACKED"  # colour as it is in the file, whatever its alpha says
     if path.suffix.lower() == ".exr" or (path.suffix.lower() not in _WHOLE_NUMBERS and _is_float(image)):
         image.colorspace_settings.name = "Linear Rec.709"
-    node = _sequence_node(tree, image, source)
+    with _instead(image, ""):
+        node = _sequence_node(tree, image, source)
     node.name = node.label = "Plate"
     return node
 
@@ -235,18 +240,15 @@ def _load(path: Path, colorspace: str | None) -> bpy.types.Image:
 
 
 @contextmanager
-def _light(image: bpy.types.Image) -> Iterator[None]:
-    """Work with an image without reading it: it has one pixel meanwhile. It is read when it is shown."""
-    path = image.filepath
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        one_pixel = Path(folder) / Path(path).name  # it has the number in its name
-        write_one_pixel(Path(bpy.path.abspath(path)), one_pixel)
-        image.filepath = str(one_pixel)
-        try:
-            yield
-        finally:
-            image.filepath_raw = path
-            image.buffers_free()
+def _instead(image: bpy.types.Image, path: str) -> Iterator[None]:
+    """Have an image at another path while nodes are built from it, as its file would be read for each."""
+    own = image.filepath
+    image.filepath = path
+    try:
+        yield
+    finally:
+        image.filepath_raw = own
+        image.buffers_free()
 
 
 def _arrange(tree: Tree) -> None:

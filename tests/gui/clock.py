@@ -17,15 +17,15 @@ class Clock:
     """Gaps between the calls of a timer that wants to be called at once; and what the extension took of them.
 
     Attributes:
-        phase: gaps count for this; none: for nothing.
+        phase: says what a gap counts for; nothing: it does not count.
     """
 
     def __init__(self, package: str) -> None:
         """Time all that this package hands to Blender from now on."""
-        self.phase = ""
+        self.phase: Callable[[], str] = str
         self._package = package
         self._gaps: dict[str, list[float]] = defaultdict(list)
-        self._spent: dict[str, list[float]] = defaultdict(list)
+        self._spent: dict[str, list[tuple[float, float]]] = defaultdict(list)
         self._last = time.perf_counter()
         bpy.app.timers.register(self._tick, persistent=True)
         self._take_over_timers()
@@ -36,16 +36,18 @@ class Clock:
         setattr(module, name, self._timed(getattr(module, name)))
 
     def report(self) -> dict[str, dict[str, list[float]]]:
-        """Of each phase and function: how often, the longest and the mean, ms."""
+        """How often and how long at most, ms; of gaps also the mean, of functions how long they worked at most."""
+        gaps = {name: [len(all_s), max(all_s), sum(all_s) / len(all_s)] for name, all_s in self._gaps.items()}
+        spent = {name: [len(both), *map(max, zip(*both, strict=True))] for name, both in self._spent.items()}
         return {
-            kind: {name: [len(all_s), 1e3 * max(all_s), 1e3 * sum(all_s) / len(all_s)] for name, all_s in each.items()}
-            for kind, each in (("phases", self._gaps), ("functions", self._spent))
+            kind: {name: [count, 1e3 * one, 1e3 * other] for name, (count, one, other) in each.items()}
+            for kind, each in (("gaps", gaps), ("functions", spent))
         }
 
     def _tick(self) -> float:
         now = time.perf_counter()
-        if self.phase:
-            self._gaps[self.phase].append(now - self._last)
+        if phase := self.phase():
+            self._gaps[phase].append(now - self._last)
         self._last = now
         return 0.0
 
@@ -86,10 +88,10 @@ class Clock:
 
         @wraps(function)
         def timed(*arguments, **options):
-            start = time.perf_counter()
+            start, worked = time.perf_counter(), time.thread_time()
             try:
                 return function(*arguments, **options)
             finally:
-                self._spent[name].append(time.perf_counter() - start)
+                self._spent[name].append((time.perf_counter() - start, time.thread_time() - worked))
 
         return timed

@@ -52,6 +52,10 @@ def sequencer(kind: str = "WINDOW") -> Place:
     return place("SEQUENCE_EDITOR", kind, lambda space: space.view_type == "SEQUENCER")
 
 
+def at_work() -> str:
+    return f"job: {job().stage}" if module("jobs").listed() else ""
+
+
 def panel() -> Place:
     return sequencer("UI")
 
@@ -189,14 +193,14 @@ def undo(where: Place, keys: str) -> Walk:
 def forecast() -> Walk:
     """Nobody touches anything for a while: what Blender does by itself."""
     yield 1.0
-    clock.phase = "idle"
+    clock.phase = lambda: "idle"
     yield IDLE_S
-    clock.phase = ""
+    clock.phase = str
 
 
 def decompose() -> Walk:
     yield from hands.press(panel(), "nvd.decompose_clip")
-    clock.phase = "job"
+    clock.phase = at_work
     yield from hands.until(lambda: list((job().folder / "checkpoint").glob("*.map.safetensors")))
     seen["running"] = [job().state, job().stage, job().done]
 
@@ -208,7 +212,7 @@ def cancel() -> Walk:
     yield from hands.mouse("click", 1)
     yield from hands.until(lambda: not job().is_active)
     yield 0.5
-    clock.phase = ""
+    clock.phase = str
     seen["cancelled"] = [job().state, job().error, *said[-1:]]
 
 
@@ -219,7 +223,7 @@ def hold(job, *, still: bool) -> None:
 
 def resume() -> Walk:
     yield from hands.press(panel(), "nvd.resume_job")
-    clock.phase = "job"
+    clock.phase = at_work
     yield from hands.until(lambda: job().done > 0)
     seen["resumed"] = [job().state, job().resumes]
 
@@ -236,7 +240,7 @@ def finish() -> Walk:
     hold(job(), still=False)
     yield from hands.until(lambda: not job().is_active)
     yield 1.0
-    clock.phase = ""
+    clock.phase = str
     seen["finished"] = [job().state, job().error, job().metrics]
     seen["loaded"] = facts()
 
