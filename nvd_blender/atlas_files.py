@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 
 import bpy
 
+from nvd_core.errors import InputError
+
 from .compositor import load_atlas
 from .labels import redraw
 from .layer_group import fit_painted
@@ -51,8 +53,16 @@ def reload(scene: bpy.types.Scene, layer: str) -> None:
 
 
 def exchange(scene: bpy.types.Scene, layer: str, path: Path) -> None:
-    """Use another file as a layer's atlas, of any size; the one before stays as it is on disk."""
-    atlas_nodes(scene)[layer].image = load_atlas(path)
+    """Use another file as a layer's atlas, of any size; the one before stays as it is on disk.
+
+    Raises:
+        InputError: it is not there, or cannot be read.
+    """
+    image = load_atlas(path)
+    if not all(image.size):
+        bpy.data.images.remove(image)
+        raise InputError("Blender cannot read the picture", where=path, hint="Choose another one.")
+    atlas_nodes(scene)[layer].image = image
     _show(scene, layer)
 
 
@@ -113,6 +123,6 @@ def _show(scene: bpy.types.Scene, layer: str) -> None:
     """Let everything that shows a layer's atlas know that it is another."""
     image = atlas_nodes(scene)[layer].image
     if group := group_of(scene, layer):
-        fit_painted(group, image.size)
+        fit_painted(group, image)
     image.update_tag()
     redraw("IMAGE_EDITOR")

@@ -101,6 +101,14 @@ def channels(tree: Tree, colour: Socket) -> Sequence[Socket]:
     return node.outputs
 
 
+def colour(tree: Tree, *rgb: Socket) -> Socket:
+    """An opaque colour of these."""
+    node = tree.nodes.new("CompositorNodeCombineColor")
+    for source, target in zip(rgb, node.inputs, strict=False):
+        tree.links.new(source, target)
+    return node.outputs[0]
+
+
 def switch(tree: Tree, name: str, off: Socket, on: Socket) -> Node:
     """A node that passes one of two pictures on; see :func:`set_switch`."""
     node = tree.nodes.new("CompositorNodeSwitch")
@@ -116,13 +124,13 @@ def switch_property(node: Node) -> tuple[Any, str]:
     return (node.inputs["Switch"], "default_value") if "Switch" in node.inputs else (node, "check")
 
 
-def map_uv(tree: Tree, atlas: Socket, size: Sequence[int], uv: Socket) -> Node:
+def map_uv(tree: Tree, atlas: Socket, image: bpy.types.Image, uv: Socket) -> Node:
     """A node that looks an atlas up by a UV pass: exactly bilinear, the edge goes on.
 
     Args:
         tree: where the node goes.
         atlas: its picture.
-        size: its width and height; see :func:`fit_map_uv`.
+        image: what the picture comes from; see :func:`fit_map_uv`.
         uv: STMap coordinates, Z = 1.
     """
     if IS_5:
@@ -131,16 +139,16 @@ def map_uv(tree: Tree, atlas: Socket, size: Sequence[int], uv: Socket) -> Node:
         node.inputs["Extension X"].default_value = node.inputs["Extension Y"].default_value = "Extend"
     else:
         node = tree.nodes.new("CompositorNodeGroup")
-        fit_map_uv(node, size)
+        fit_map_uv(node, image)
     tree.links.new(atlas, node.inputs[0])
     tree.links.new(uv, node.inputs[1])
     return node
 
 
-def fit_map_uv(node: Node, size: Sequence[int]) -> None:
-    """Tell a node of :func:`map_uv` the width and height of its atlas, which 4.x computes with."""
+def fit_map_uv(node: Node, image: bpy.types.Image) -> None:
+    """Tell a node of :func:`map_uv` what its atlas is now: 4.x computes with its size, for which its file is read."""
     if not IS_5:
-        node.node_tree = _bilinear_map_uv(*size)
+        node.node_tree = _bilinear_map_uv(*image.size)
 
 
 def mask_node(tree: Tree) -> Node:
@@ -191,17 +199,29 @@ def _bilinear_map_uv(width: int, height: int) -> Tree:
         tree.links.new(at.outputs[0], node.inputs[1])
         return node.outputs[0]
 
-    rows = [mix(tree, "MIX", shares[0], look_up(taps[0][0], y), look_up(taps[0][1], y)) for y in taps[1]]
-    tree.links.new(mix(tree, "MIX", shares[1], *rows), result.inputs[0])
+    four = [[look_up(x, y) for x in taps[0]] for y in taps[1]]
+    colour = mix(tree, "MIX", shares[1], *(mix(tree, "MIX", shares[0], *pair) for pair in four))
+    alphas = [_between(tree, shares[0], *(channels(tree, one)[3] for one in pair)) for pair in four]
+    node = tree.nodes.new("CompositorNodeSetAlpha")  # the mean of colours has the alpha of the first
+    node.mode = "REPLACE_ALPHA"
+    tree.links.new(colour, node.inputs[0])
+    tree.links.new(_between(tree, shares[1], *alphas), node.inputs[1])
+    tree.links.new(node.outputs[0], result.inputs[0])
     return tree
+
+
+def _between(tree: Tree, share: Socket, first: Socket, second: Socket) -> Socket:
+    """One number at 0, the other at 1."""
+    return math(tree, "MULTIPLY_ADD", share, math(tree, "SUBTRACT", second, first), first)
 
 
 def arrange(tree: Tree) -> None:
     """Lay nodes out from left to right by how many links they are from the start."""
     column: dict[str, int] = {node.name: 0 for node in tree.nodes}
-    for _ in tree.nodes:
-        for link in tree.links:
-            column[link.to_node.name] = max(column[link.to_node.name], column[link.from_node.name] + 1)
+    links = [(link.from_node.name, link.to_node.name) for link in tree.links]  # asking Blender takes long
+    for _ in column:
+        for begin, end in links:
+            column[end] = max(column[end], column[begin] + 1)
     filled: dict[int, float] = {}
     for node in tree.nodes:
         place, node.select = column[node.name], False

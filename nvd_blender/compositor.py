@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -30,6 +31,9 @@ from .results import (
 
 OURS_KEY: Final = "nvd"
 """Custom property of the images that were loaded for a result."""
+
+_WHOLE_NUMBERS: Final = (".png", ".jpg", ".jpeg", ".bmp", ".tga", ".webp")
+"""Pictures that need not be read to know that they have no floating-point numbers."""
 
 
 def load_result(folder: Path) -> bpy.types.Scene:
@@ -69,26 +73,24 @@ def build_scene(folder: Path, manifest: Manifest) -> bpy.types.Scene:
 
 
 def load_atlas(path: Path) -> bpy.types.Image:
-    """An atlas as the tree wants it: ours, or a picture from elsewhere.
+    """An atlas as the tree wants it: ours, or a picture from elsewhere, which may be transparent.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: it is not there.
     """
+    image = _load(path, None)
     if path.suffix.lower() == ".exr":
-        image = _load(path, "Linear Rec.709")
+        image.colorspace_settings.name = "Linear Rec.709"
     else:
-        image = _load(path, None)
-        _take_as_in_file(image)
-    if not all(image.size):
-        bpy.data.images.remove(image)
-        raise InputError("Blender cannot read the picture", where=path, hint="Choose another one.")
+        image.alpha_mode = "STRAIGHT"
     return image
 
 
 def _build_tree(tree: Tree, folder: Path, manifest: Manifest) -> None:
     plate = _plate_node(tree, manifest.source)
     passes = _load(manifest.frame_path(folder, manifest.source.first), "Non-Color")
-    layers = [_layer(tree, folder, manifest, name, passes, plate.outputs[0]) for name in manifest.layers]
+    with _instead(passes, str(manifest.channels_path(folder))):
+        layers = [_layer(tree, folder, manifest, name, passes, plate.outputs[0]) for name in manifest.layers]
     for front, behind in pairwise(layers):
         link_behind(tree, front, behind)
     kept, rebuilt = plate.outputs[0], layers[0].outputs["Layer"]
@@ -122,9 +124,8 @@ def _layer(tree: Tree, folder: Path, manifest: Manifest, name: str, passes: bpy.
         *(frames.outputs[one] for one in ("uv", "alpha", "residual")),
         *(one.outputs[0] for one in atlases),
     ]
-    sizes = [one.image.size for one in atlases]
-    is_bottom = name == manifest.layers[-1]
-    node = add_layer_group(tree, f"NVD {manifest.name} {name}", pictures, sizes, is_bottom=is_bottom)
+    images, is_bottom = [one.image for one in atlases], name == manifest.layers[-1]
+    node = add_layer_group(tree, f"NVD {manifest.name} {name}", pictures, images, is_bottom=is_bottom)
     node.name, node.label = LAYER_NODE.format(name), name
     return node
 
@@ -132,7 +133,8 @@ def _layer(tree: Tree, folder: Path, manifest: Manifest, name: str, passes: bpy.
 def _plate_node(tree: Tree, source: Source) -> Node:
     image = _load(Path(source.file), None)
     _take_as_in_file(image)
-    node = _sequence_node(tree, image, source)
+    with _instead(image, ""):
+        node = _sequence_node(tree, image, source)
     node.name = node.label = PLATE_NODE
     return node
 
@@ -170,9 +172,26 @@ def _load(path: Path, colorspace: str | None) -> bpy.types.Image:
     return image
 
 
+@contextmanager
+def _instead(image: bpy.types.Image, path: str) -> Iterator[None]:
+    """Have an image at another path while nodes are built from it, as its file would be read for each."""
+    own = image.filepath
+    image.filepath = path
+    try:
+        yield
+    finally:
+        image.filepath_raw = own
+        image.buffers_free()
+
+
 def _take_as_in_file(image: bpy.types.Image) -> None:
     """Colour as it is in the file, whatever its alpha says; linear where the file is."""
     image.alpha_mode = "CHANNEL_PACKED"
-    is_float = image.is_float and image.depth // image.channels == 32
-    if is_float or image.filepath.lower().endswith(".exr"):
+    suffix = Path(image.filepath).suffix.lower()
+    if suffix == ".exr" or (suffix not in _WHOLE_NUMBERS and _is_float(image)):
         image.colorspace_settings.name = "Linear Rec.709"
+
+
+def _is_float(image: bpy.types.Image) -> bool:
+    """Whether its file has floating-point numbers. It is read for that."""
+    return image.is_float and image.depth // image.channels == 32

@@ -20,7 +20,7 @@ from typing import Final, Literal
 from nvd_core import __version__, protocol
 from nvd_core.errors import NvdError, SetupError
 
-from . import engine, platforms, previews
+from . import engine, platforms, previews, undo
 from .compositor import load_result
 from .mattes import rendering_command
 from .records import Record
@@ -179,6 +179,7 @@ class Job:
             self.error = f"The result cannot be loaded: {error}"
         else:
             self.state, self.done, self.error, self.is_whole = "done", 1.0, "", False
+            undo.keep(f"Load {self.name}")
             self.record.remove()
 
     def _read(self, process: subprocess.Popen[str]) -> None:

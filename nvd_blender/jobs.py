@@ -13,7 +13,7 @@ import bpy
 
 from nvd_core.errors import InputError
 
-from . import compat, engine, previews, records
+from . import compat, engine, previews, records, undo
 from .job import Job
 from .labels import redraw
 
@@ -83,12 +83,13 @@ def resume(job: Job) -> Job:
 
 
 def load(job: Job) -> None:
-    """Load the finished result of a job that was left.
+    """Load the finished result of a job that was left, or that another file or an undone step has none of.
 
     Raises:
         InputError: another Blender has it.
     """
-    _claim(job)
+    if job.state == "left":
+        _claim(job)
     job.load()
 
 
@@ -129,6 +130,7 @@ def unregister() -> None:
     for timer in (_poll_all, _look):
         if bpy.app.timers.is_registered(timer):
             bpy.app.timers.unregister(timer)
+    undo.stop()
     atexit.unregister(unregister)
     for job in _jobs:
         job.abandon()

@@ -7,8 +7,8 @@ from typing import Final
 
 import bpy
 
-_CHARACTER_PX: Final = 7.0
-_MARGIN_PX: Final = 60.0
+_CHARACTER_PX: Final = 6.0
+_MARGIN_PX: Final = 80.0
 
 
 def paragraph(layout: bpy.types.UILayout, text: str, *, icon: str = "NONE", width_px: float = 0) -> None:

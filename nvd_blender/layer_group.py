@@ -34,6 +34,8 @@ CONTROLS: Final = (
 )
 """They are inputs of the group, all 1 at first, so they can be animated and driven like any other."""
 
+_OPAQUE: Final = "Opaque"
+
 _PAINTED: Final = "Look-up of the painted atlas"
 _WHITE: Final = (1.0, 1.0, 1.0, 1.0)
 
@@ -48,7 +50,7 @@ _FROM_THE_FRONT: Final = {"Uncovered": 1.0, "Let Through": 0.0}
 
 
 def add_layer_group(
-    tree: Tree, name: str, pictures: Sequence[Socket], sizes: Sequence[Sequence[int]], *, is_bottom: bool
+    tree: Tree, name: str, pictures: Sequence[Socket], atlases: Sequence[bpy.types.Image], *, is_bottom: bool
 ) -> Node:
     """A node with a group of its own for one layer; its outputs are *Change*, *Layer* and those for the next behind.
 
@@ -56,12 +58,12 @@ def add_layer_group(
         tree: where the node goes.
         name: of the group.
         pictures: plate, UV pass, alpha, residual, painted atlas, original atlas.
-        sizes: width and height of the two atlases.
+        atlases: the two.
         is_bottom: whether the layer is behind every pixel.
     """
     node = tree.nodes.new("CompositorNodeGroup")
-    node.node_tree = _layer_group(name, *sizes, is_bottom=is_bottom)
-    for control in (SHOWN, *(one.name for one in CONTROLS)):
+    node.node_tree = _layer_group(name, *atlases, is_bottom=is_bottom)
+    for control in (SHOWN, _OPAQUE, *(one.name for one in CONTROLS)):
         node.inputs[control].default_value = 1.0
     for label, value in _FROM_THE_FRONT.items():
         node.inputs[label].default_value = value
@@ -76,20 +78,21 @@ def link_behind(tree: Tree, front: Node, behind: Node) -> None:
         tree.links.new(front.outputs[label], behind.inputs[label])
 
 
-def fit_painted(node: Node, size: Sequence[int]) -> None:
-    """Tell a layer's node the width and height of its atlas, which may have been exchanged for another."""
-    compat.fit_map_uv(node.node_tree.nodes[_PAINTED], size)
+def fit_painted(node: Node, atlas: bpy.types.Image) -> None:
+    """Tell a layer's node that its atlas is another: of another size, or transparent where the original shows."""
+    compat.fit_map_uv(node.node_tree.nodes[_PAINTED], atlas)
+    node.inputs[_OPAQUE].default_value = float(atlas.alpha_mode != "STRAIGHT")
 
 
-def _layer_group(name: str, painted_size: Sequence[int], original_size: Sequence[int], *, is_bottom: bool) -> Tree:
+def _layer_group(name: str, atlas: bpy.types.Image, untouched: bpy.types.Image, *, is_bottom: bool) -> Tree:
     tree = bpy.data.node_groups.new(name, "CompositorNodeTree")
     _declare(tree)
     inputs = {socket.name: socket for socket in tree.nodes.new("NodeGroupInput").outputs}
     plate, uv, alpha, residual, painted, original = (inputs[label] for label in _PICTURES)
-    look_up = compat.map_uv(tree, painted, painted_size, uv)
+    look_up = compat.map_uv(tree, painted, atlas, uv)
     look_up.name = look_up.label = _PAINTED
-    painted = look_up.outputs[0]
-    original = compat.map_uv(tree, original, original_size, uv).outputs[0]
+    original = compat.map_uv(tree, original, untouched, uv).outputs[0]
+    painted = _laid_over(tree, look_up.outputs[0], original, inputs[_OPAQUE])
     opacity = compat.math(tree, "MULTIPLY", inputs["Opacity"], inputs[SHOWN])
     light = compat.mix(tree, "MIX", inputs["Light"], _WHITE, residual)
     light = compat.mix(tree, "MULTIPLY", 1.0, light, inputs["Gain"])
@@ -126,7 +129,8 @@ def _declare(tree: Tree) -> None:
     for label, kind in _PICTURES.items():
         tree.interface.new_socket(label, in_out="INPUT", socket_type=kind)
     shown = Control(SHOWN, 1.0, "Set by the layer's eye and solo buttons")
-    for control in (shown, *CONTROLS):
+    opaque = Control(_OPAQUE, 1.0, "At 0 the original shows where the painted picture is transparent")
+    for control in (shown, opaque, *CONTROLS):
         socket = tree.interface.new_socket(control.name, in_out="INPUT", socket_type=_NUMBER)
         socket.default_value, socket.min_value, socket.max_value = 1.0, 0.0, control.most
         socket.description = control.text
@@ -135,6 +139,25 @@ def _declare(tree: Tree) -> None:
         tree.interface.new_socket(label, in_out="OUTPUT", socket_type=_NUMBER)
     for label in ("Change", "Layer"):
         tree.interface.new_socket(label, in_out="OUTPUT", socket_type=_COLOUR)
+
+
+def _laid_over(tree: Tree, painted: Socket, original: Socket, opaque: Socket) -> Socket:
+    """A picture that may be transparent over the original; where it counts as opaque, the picture as it is.
+
+    See :meth:`nvd_core.decomposition.Decomposition.painted`: what is brighter than white can only be white in
+    a picture of whole numbers, and is no paint.
+    """
+    *colour, alpha = compat.channels(tree, painted)
+    left = compat.math(tree, "SUBTRACT", 1.0, compat.math(tree, "MAXIMUM", alpha, opaque))
+    white = compat.math(tree, "MULTIPLY", alpha, 0.9999)
+    counts = compat.math(tree, "MULTIPLY", alpha, compat.math(tree, "SUBTRACT", 1.0, opaque))
+    over = []
+    for ours, theirs in zip(colour, compat.channels(tree, original)[:3], strict=True):
+        beyond = compat.math(tree, "MAXIMUM", compat.math(tree, "SUBTRACT", theirs, 1.0), 0.0)
+        kept = compat.math(tree, "MULTIPLY", compat.math(tree, "GREATER_THAN", ours, white), beyond)
+        laid = compat.math(tree, "MULTIPLY_ADD", theirs, left, ours)
+        over.append(compat.math(tree, "MULTIPLY_ADD", kept, counts, laid))
+    return compat.colour(tree, *over)
 
 
 def _changed(tree: Tree, painted: Socket, original: Socket) -> Socket:

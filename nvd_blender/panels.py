@@ -28,6 +28,7 @@ class _Panel:
         draw_objects(self.layout, scene, are_strips=self.bl_space_type == "SEQUENCE_EDITOR")
         _draw_job(self.layout, scene)
         _draw_forecast(self.layout, context)
+        self.layout.operator("nvd.decompose_clip", icon="RENDERLAYERS")
         draw_jobs(self.layout)
         _draw_results(self.layout)
 
@@ -55,10 +56,13 @@ def _draw_engine(layout: bpy.types.UILayout) -> None:
 
 def _draw_job(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
     layout.use_property_split = True
-    for name in NVD_PG_settings.__annotations__:
-        layout.prop(scene.nvd.settings, name)
-    layout.prop(scene.nvd, "folder")
-    layout.operator("nvd.decompose_clip", icon="RENDERLAYERS")
+    layout.prop(scene.nvd.settings, "preset")
+    header, body = layout.panel("nvd_options", default_closed=True)
+    header.label(text="Options")
+    if body:
+        for name in filter("preset".__ne__, NVD_PG_settings.__annotations__):
+            body.prop(scene.nvd.settings, name)
+        body.prop(scene.nvd, "folder")
 
 
 def _draw_forecast(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

@@ -11,9 +11,24 @@ from nvd_core.forecast import spoken
 from . import jobs, previews
 from .job import Job
 from .labels import paragraph
+from .results import result_scene
 
 _PICTURE: Final = 8.0
 _SMALL_PICTURE: Final = 4.0
+
+_STAGES: Final = {
+    "start": "Starting the engine",
+    "prepare": "Reading the clip",
+    "solve": "Following the layers",
+    "map": "Following",
+    "picture": "Following",
+    "flow": "Following motion",
+    "atlas": "Atlas of",
+    "refine": "Refining the layers",
+    "frames": "Writing frames",
+    "measure": "Measuring the quality",
+    "report": "Writing the report",
+}
 
 
 def draw_jobs(layout: bpy.types.UILayout) -> None:
@@ -30,7 +45,7 @@ def _draw_running(layout: bpy.types.UILayout, job: Job) -> None:
     row.label(text=f"{job.name}{_quality(job)}", icon="RENDERLAYERS")
     _button(row, "nvd.cancel", job, text="Cancel", icon="X")
     left = "" if job.eta_s is None else f", {spoken(job.eta_s)} left"
-    layout.progress(factor=job.done, text=f"{job.stage}{left}")
+    layout.progress(factor=job.done, text=f"{_in_words(job.stage)}{left}")
     first, *others = previews.icons(job.key) or [0]
     if first:
         layout.template_icon(first, scale=_PICTURE)
@@ -49,6 +64,8 @@ def _draw_waiting(layout: bpy.types.UILayout, job: Job) -> None:
 def _draw_done(layout: bpy.types.UILayout, job: Job) -> None:
     row = layout.row()
     row.label(text=f"{job.name}{_quality(job)}", icon="CHECKMARK")
+    if result_scene(job.folder) is None:  # another file was opened, or the loading undone
+        _button(row, "nvd.load_job", job, text="Load", icon="IMPORT")
     _button(row, "nvd.forget_job", job, text="", icon="X")
 
 
@@ -77,6 +94,12 @@ _DRAW: Final = {
 
 def _button(layout: bpy.types.UILayout, operator: str, job: Job, *, text: str, icon: str) -> None:
     layout.operator(operator, text=text, icon=icon).job = job.key
+
+
+def _in_words(stage: str) -> str:
+    """What is being done, for those who do not know the solver's steps."""
+    name, _, layer = stage.partition(" ")
+    return f"{_STAGES.get(name, name.capitalize())} {layer}".strip()
 
 
 def _quality(job: Job) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32, Num
 
 from nvd_core.clip import Clip, Plate, open_clip
-from nvd_core.clip.colour import display_from_linear, linear_from_display, to_display
+from nvd_core.clip.colour import linear_from_display, to_display
 from nvd_core.clip.pictures import read_picture
 from nvd_core.conventions import Size
 from nvd_core.errors import InputError
@@ -117,12 +117,11 @@ class Decomposition:
             raise InputError("The atlas holds values that are not numbers", where=path, hint="Save it again.")
         if path.suffix.lower() == ".exr":
             return np.ascontiguousarray(picture[..., :3])
-        coded = np.dstack([to_display(picture[..., :3]), _opacity(picture)])
-        below = resized(display_from_linear(original), Size(width, height))
+        coded, below = to_display(picture[..., :3]), resized(original, Size(width, height))
         # What is brighter than white can only be white in such a file: that is no paint.
-        colour = np.where((coded[..., :3] >= 1) & (below > 1), below, coded[..., :3])
-        opacity = coded[..., 3:]
-        return linear_from_display(colour * opacity + below * (1 - opacity))
+        colour = np.where((coded >= 1) & (below > 1), below, linear_from_display(coded))
+        opacity = _opacity(picture)[..., None]
+        return colour * opacity + below * (1 - opacity)
 
     def frames(self, numbers: Sequence[int] | None = None) -> Iterator[Frame]:
         """Frames in order, each with its plate."""

@@ -104,6 +104,10 @@ class Manifest:
         """The multilayer EXR of a frame."""
         return frame_path(folder, self.name, number)
 
+    def channels_path(self, folder: Path) -> Path:
+        """See :func:`channels_path`."""
+        return channels_path(folder, self.name, self.source.first)
+
 
 def manifest_path(folder: Path) -> Path:
     """Where the manifest lies."""
@@ -113,6 +117,11 @@ def manifest_path(folder: Path) -> Path:
 def frame_path(folder: Path, name: str, number: int) -> Path:
     """Where the multilayer EXR of a plate frame lies."""
     return folder / "frames" / f"{name}.{number:04d}.exr"
+
+
+def channels_path(folder: Path, name: str, number: int) -> Path:
+    """Where a black pixel lies with the channels of a frame, which takes long to read: nodes are set up from it."""
+    return folder / "channels" / frame_path(folder, name, number).name
 
 
 def checkpoint_path(folder: Path) -> Path:

@@ -26,13 +26,14 @@ from nvd_core.costs import Ledger, peak_memory_bytes
 from nvd_core.decomposition import Decomposition
 from nvd_core.errors import InputError, SetupError, UsageError
 from nvd_core.export.atlases import write_atlas
-from nvd_core.export.frames import write_frames
+from nvd_core.export.frames import write_channels, write_frames
 from nvd_core.export.report import write_report
 from nvd_core.folder import (
     FRAME_NAME,
     LOCK,
     Manifest,
     Source,
+    channels_path,
     checkpoint_path,
     is_ours,
     log_path,
@@ -158,6 +159,7 @@ def _export(
     for done, path in enumerate(write_frames(shot, solution, folder, info.name)):
         yield Artifact(path=str(path))
         yield (done + 1) / len(shot.numbers)
+    write_channels(solution.layers, channels_path(folder, info.name, shot.numbers[0]))
     save_arrays(folder / "solution.safetensors", solution.arrays())
     return Manifest(
         name=info.name,
@@ -274,7 +276,7 @@ def _occupied(folder: Path) -> Iterator[None]:
 def _clear_results(folder: Path) -> None:
     """Take away what an earlier job has exported, but not its atlases, which may be painted."""
     manifest_path(folder).unlink(missing_ok=True)
-    for path in (*(folder / "frames").glob("*.exr"), *(folder / "stmap").glob("*/*.exr")):
+    for path in (*folder.glob("frames/*.exr"), *folder.glob("channels/*.exr"), *folder.glob("stmap/*/*.exr")):
         if FRAME_NAME.fullmatch(path.name):
             path.unlink()
     for path in report_path(folder).glob("atlas_*.png"):

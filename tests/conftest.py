@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -44,3 +46,11 @@ def solved(solved_folder: Path) -> Decomposition:
 def own_folder(solved_folder: Path, tmp_path: Path) -> Path:
     """A copy of the decomposed demo clip to work on."""
     return Path(shutil.copytree(solved_folder, tmp_path / "own"))
+
+
+@pytest.fixture(scope="session")
+def extension(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The extension as a zip, freshly built, once for all sessions."""
+    tool = Path(__file__).parents[1] / "tools" / "build_extension.py"
+    command = [sys.executable, tool, tmp_path_factory.mktemp("dist")]
+    return Path(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])

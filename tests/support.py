@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import av
 import cv2
@@ -140,6 +142,13 @@ def job_file(path: Path, job: Job) -> Path:
     settings = {"preset": job.settings.preset, "frames": job.settings.frames}
     path.write_text(json.dumps({"clip": job.clip, "masks": masks, "settings": settings}))
     return path
+
+
+def extension_module(name: str) -> ModuleType:
+    """A module of the extension without the extension itself, which needs Blender."""
+    package = sys.modules.setdefault("extension_without_blender", ModuleType("extension_without_blender"))
+    package.__path__ = [str(Path(__file__).parents[1] / "nvd_blender")]
+    return import_module(f"{package.__name__}.{name}")
 
 
 def is_root() -> bool:

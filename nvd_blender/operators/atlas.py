@@ -75,7 +75,7 @@ class NVD_OT_paint_atlas(_OfLayer, bpy.types.Operator):
 
     bl_idname = "nvd.paint_atlas"
     bl_label = "Paint Atlas"
-    bl_options: ClassVar = {"REGISTER"}
+    bl_options: ClassVar = {"REGISTER", "UNDO"}  # undoing the first stroke leads back to here
 
     def run(self, context: bpy.types.Context, found: Found) -> None:
         """Set the canvas."""

@@ -72,7 +72,7 @@ class NVD_OT_resume_job(_OfJob, bpy.types.Operator):
 
 
 class NVD_OT_load_job(_OfJob, bpy.types.Operator):
-    """Load the result, which was finished while Blender was gone"""
+    """Load the result, which is finished but not in this file"""
 
     bl_idname = "nvd.load_job"
     bl_label = "Load"

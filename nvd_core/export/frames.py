@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,12 @@ def write_frames(shot: Shot, solution: Solution, folder: Path, name: str) -> Ite
 
     missing = [number for number in shot.numbers if not frame_path(folder, name, number).is_file()]
     return map_ordered(write, shot.plates(missing))
+
+
+def write_channels(layers: Sequence[str], path: Path) -> None:
+    """Write a black pixel with the channels of a frame."""
+    black = LayerFrame(np.zeros((1, 1, 2), np.float32), np.zeros((1, 1), np.float32), np.zeros((1, 1, 3), np.float32))
+    write_exr(path, frame_channels(dict.fromkeys(layers, black), dict.fromkeys(layers, black.residual)))
 
 
 def frame_channels(

@@ -1,7 +1,7 @@
 """Runs inside Blender: what an artist does with a finished result. Prints one JSON object of what was seen.
 
 ``python layers_session.py ZIP SHOT ATLASES OUT``; SHOT is a folder with a decomposition and its plates, ATLASES
-holds ``other.exr`` and ``half.png``, painted elsewhere.
+holds ``other.exr``, ``half.png`` and ``label.png``, painted elsewhere.
 """
 
 import json
@@ -72,9 +72,10 @@ render(scene, "compared")
 results.node_of(scene, results.ONION).inputs[0].default_value = 0.0
 
 # -- atlases as files --------------------------------------------------------------------------------
-assert bpy.ops.nvd.exchange_atlas(layer="sign", filepath=str(atlases / "half.png")) == {"FINISHED"}
+for name in ("half", "label"):
+    assert bpy.ops.nvd.exchange_atlas(layer="sign", filepath=str(atlases / f"{name}.png")) == {"FINISHED"}
+    render(scene, f"exchanged_{name}")
 seen["canvas"] = Path(bpy.context.scene.tool_settings.image_paint.canvas.filepath).name
-render(scene, "exchanged")
 assert bpy.ops.nvd.exchange_atlas(layer="sign", filepath=sign.filepath) == {"FINISHED"}
 (out / "broken.exr").write_bytes(b"no picture")
 for name in ("broken.exr", "missing.exr"):

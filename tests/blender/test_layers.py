@@ -67,6 +67,9 @@ def session(request: pytest.FixtureRequest, extension: Path, tmp_path_factory: p
     half = cv2.resize(original, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     half[half.shape[0] // 2 :] = [0.1, 0.5, 0.9]
     write_png(atlases / "half.png", to_uint8(display_from_linear(half)))
+    label = np.full((*original.shape[:2], 4), (30, 200, 90, 0), np.uint8)
+    label[:, :, 3] = np.linspace(0, 255, original.shape[1]).astype(np.uint8)
+    cv2.imwrite(str(atlases / "label.png"), label)
     other = np.dstack([original, np.ones_like(original[..., :1])]).astype(np.float16)
     other[: len(other) // 3, :, :3] = [0.9, 0.8, 0.1]
     write_exr(atlases / "other.exr", rgba_channels(other))
@@ -123,10 +126,11 @@ def test_comparing_does_not_change_what_is_rendered(session: Session) -> None:
     assert difference(session.pictures("compared"), rendered) <= 1
 
 
-def test_another_file_of_another_size_can_be_the_atlas(session: Session) -> None:
-    half = ["--atlas", f"sign={session.atlases / 'half.png'}", *_as_painted(session, "background")]
-    assert session.seen["canvas"] == "half.png"
-    assert difference(session.pictures("exchanged"), session.nvd_render(*half)) <= 1
+def test_another_file_of_another_size_or_transparent_can_be_the_atlas(session: Session) -> None:
+    assert session.seen["canvas"] == "label.png"
+    for name, most in (("half", 1), ("label", 2)):  # where paint begins, a rounding of a nearly clear label counts
+        atlas = ["--atlas", f"sign={session.atlases / f'{name}.png'}", *_as_painted(session, "background")]
+        assert difference(session.pictures(f"exchanged_{name}"), session.nvd_render(*atlas)) <= most
 
 
 @pytest.mark.parametrize(("what", "words"), [("broken.exr", "cannot read the picture"), ("missing.exr", "no such")])

@@ -1,0 +1,43 @@
+"""Undo steps for what no operator has done."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import bpy
+
+_PATIENCE_S: Final = 0.5
+
+_named: list[str] = []
+"""What is to become a step."""
+
+
+def keep(name: str) -> None:
+    """Make a step of what a timer has built.
+
+    Without it, undoing what the user did last would take that away for good.
+
+    Args:
+        name: of the step, in the Undo History.
+    """
+    if not bpy.app.background:  # where nothing is undone
+        _named.append(name)
+        if not bpy.app.timers.is_registered(_push):
+            bpy.app.timers.register(_push, persistent=True)
+
+
+def stop() -> None:
+    """Leave no timer behind."""
+    _named.clear()
+    if bpy.app.timers.is_registered(_push):
+        bpy.app.timers.unregister(_push)
+
+
+def _push() -> float | None:
+    windows = bpy.context.window_manager.windows
+    if any(len(window.modal_operators) for window in windows):
+        return _PATIENCE_S  # a brush stroke makes a step of its own, which another must not come into
+    with bpy.context.temp_override(window=windows[0]):
+        bpy.ops.ed.undo_push(message=_named[-1])
+    _named.clear()
+    return None

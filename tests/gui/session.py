@@ -1,0 +1,391 @@
+"""Runs inside a Blender with a window: an artist's way through the extension, by mouse and keys, a picture a step.
+
+``blender --python session.py -- WALK SPEC``; SPEC is the JSON that test_window.py writes, WALK a name in ``WALKS``.
+What was seen goes to ``<WALK>.json``; pictures of the screen, and which part of it is which editor, to the folder that
+SPEC names. A step is a function; its picture is taken when it is through.
+"""
+
+import faulthandler
+import json
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+walk, spec = sys.argv[sys.argv.index("--") + 1], json.loads(Path(sys.argv[-1]).read_text())
+os.environ["XDG_CACHE_HOME"] = spec["out"]  # Blender keeps thumbnails of what it shows
+
+import bpy  # noqa: E402 (it reads the environment)
+import hands  # noqa: E402
+from clock import Clock  # noqa: E402
+from hands import Place, Walk, place  # noqa: E402
+
+PACKAGE = "bl_ext.user_default.nvd_blender"
+OUT, PICTURES = Path(spec["out"]), Path(spec["pictures"])
+PAINT = (1.0, 0.0, 1.0)
+IDLE_S = 3.0
+
+faulthandler.enable()
+bpy.context.preferences.view.show_splash = False
+bpy.context.preferences.filepaths.temporary_directory = spec["out"]
+clock = Clock(PACKAGE)
+seen: dict[str, Any] = {}
+said: list[str] = []
+"""What panels have said in sentences."""
+
+
+# -- looking -----------------------------------------------------------------------------------------
+
+
+def module(name: str) -> Any:
+    return sys.modules[f"{PACKAGE}.{name}"]
+
+
+def job():
+    return module("jobs").listed()[0]
+
+
+def sequencer(kind: str = "WINDOW") -> Place:
+    return place("SEQUENCE_EDITOR", kind, lambda space: space.view_type == "SEQUENCER")
+
+
+def at_work() -> str:
+    return f"job: {job().stage}" if module("jobs").listed() else ""
+
+
+def panel() -> Place:
+    return sequencer("UI")
+
+
+def image_editor(mode: str) -> Place:
+    return place("IMAGE_EDITOR", of=lambda space: space.ui_mode == mode)
+
+
+def facts() -> dict[str, Any]:
+    """What undo must not lose."""
+    scene = bpy.context.window.workspace.sequencer_scene
+    results = module("compositor").results()
+    return {
+        "objects": [mask.name for mask in scene.nvd.masks] if scene else [],
+        "strips": [strip.type for strip in scene.sequence_editor.strips] if scene else [],
+        "results": [one.name for one in results],
+        "painted": painted(results[0]) if results else 0,
+        "scene": bpy.context.window.scene.name,
+    }
+
+
+def painted(result) -> int:
+    """Pixels of the front atlas that have the colour of the paint."""
+    pixels = atlas(result).pixels[:]
+    return sum(red > 0.9 and green < 0.1 for red, green in zip(pixels[0::4], pixels[1::4], strict=True))
+
+
+def atlas(result):
+    return next(iter(module("compositor").atlas_nodes(result).values())).image
+
+
+def shot(name: str) -> Walk:
+    """A picture of the screen, and where on it the editors are."""
+    yield from hands.program("import", "-window", "root", PICTURES / f"{name}.png")
+    seen.setdefault("boxes", {})[name] = hands.boxes()
+
+
+# -- the steps ---------------------------------------------------------------------------------------
+
+
+def install() -> Walk:
+    """From the zip, with the preferences' own operator."""
+    bpy.ops.screen.userpref_show(section="EXTENSIONS")
+    yield from whole_preferences()
+    with place("PREFERENCES").override():
+        bpy.ops.extensions.package_install_files(
+            filepath=spec["extension"], repo="user_default", enable_on_install=True
+        )
+    yield 1.0
+    clock.watch(module("job"), "load_result")
+    module("panels").paragraph = listening(module("panels").paragraph)
+    module("progress").paragraph = listening(module("progress").paragraph)
+
+
+def whole_preferences() -> Walk:
+    """No window manager sees to it that the window lies on the screen."""
+    yield 1.0
+    yield from hands.program("xdotool", "search", "--name", "Preferences", "windowmove", 340, 40)
+    yield 1.0
+
+
+def listening(paragraph):
+    def draw(layout, text, **options) -> None:
+        if text not in said:
+            said.append(text)
+        paragraph(layout, text, **options)
+
+    return draw
+
+
+def video_editing() -> Walk:
+    with place("PREFERENCES").override():
+        bpy.ops.wm.window_close()
+    template = Path(next(iter(bpy.utils.app_template_paths()))) / "Video_Editing" / "startup.blend"
+    bpy.ops.workspace.append_activate(idname="Video Editing", filepath=str(template))
+    yield 1.0
+    bpy.context.window.workspace.sequencer_scene = bpy.context.window.scene
+
+
+def add_strip() -> Walk:
+    where = sequencer()
+    with where.override():
+        bpy.ops.sequencer.movie_strip_add(
+            "EXEC_DEFAULT", True, filepath=spec["clip"], frame_start=1, channel=1, sound=False, move_strips=False
+        )
+    yield 0.5
+    with where.override():
+        bpy.ops.sequencer.view_all()
+
+
+def open_tab() -> Walk:
+    yield from hands.mouse("mousemove", *sequencer().middle())
+    yield from hands.key("n")
+    yield 1.0
+    panel().region.active_panel_category = "Layers"
+    yield 0.5
+    seen["without_engine"] = list(said)
+
+
+def choose_engine() -> Walk:
+    yield from hands.press(panel(), "preferences.addon_show")
+    yield from whole_preferences()
+    yield from hands.point_at(place("PREFERENCES"), "^python$")
+    yield from hands.write(spec["python"])
+    yield from hands.press(place("PREFERENCES"), "nvd.check_engine")
+    yield from hands.until(lambda: not module("chores").running())
+    chore = module("chores").latest()
+    seen["check"] = [chore.state, chore.success, chore.error]
+    bpy.ops.wm.save_userpref()
+
+
+def add_object() -> Walk:
+    with place("PREFERENCES").override():
+        bpy.ops.wm.window_close()
+    yield 0.5
+    yield from hands.press(panel(), "nvd.edit_masks")
+    yield from hands.point_at(panel(), r"nvd.masks\[0\].path")
+    yield from hands.write(spec["masks"])
+
+
+def undo_object() -> Walk:
+    states = []
+    for keys in ("ctrl+z", "ctrl+z", "ctrl+shift+z", "ctrl+shift+z"):
+        yield from undo(sequencer(), keys)
+        states.append([[mask.name, mask.path] for mask in bpy.context.window.scene.nvd.masks])
+    seen["undo_object"] = states
+
+
+def undo(where: Place, keys: str) -> Walk:
+    yield from hands.mouse("mousemove", *where.to_screen(where.region.width * 0.3, where.region.height * 0.45))
+    yield from hands.key(keys)
+    yield 1.0
+
+
+def forecast() -> Walk:
+    """Nobody touches anything for a while: what Blender does by itself."""
+    yield 1.0
+    clock.phase = lambda: "idle"
+    yield IDLE_S
+    clock.phase = str
+
+
+def decompose() -> Walk:
+    yield from hands.press(panel(), "nvd.decompose_clip")
+    clock.phase = at_work
+    yield from hands.until(lambda: list((job().folder / "checkpoint").glob("*.map.safetensors")))
+    seen["running"] = [job().state, job().stage, job().done]
+
+
+def cancel() -> Walk:
+    hold(job(), still=True)  # until the button is found, however fast the machine is
+    yield from hands.point_at(panel(), "nvd.cancel")
+    hold(job(), still=False)
+    yield from hands.mouse("click", 1)
+    yield from hands.until(lambda: not job().is_active)
+    yield 0.5
+    clock.phase = str
+    seen["cancelled"] = [job().state, job().error, *said[-1:]]
+
+
+def hold(job, *, still: bool) -> None:
+    """Make a worker stand still, or go on."""
+    os.kill(job._process.pid, signal.SIGSTOP if still else signal.SIGCONT)
+
+
+def resume() -> Walk:
+    yield from hands.press(panel(), "nvd.resume_job")
+    clock.phase = at_work
+    yield from hands.until(lambda: job().done > 0)
+    seen["resumed"] = [job().state, job().resumes]
+
+
+def preview() -> Walk:
+    """As soon as there is a live picture the worker stands still until it is taken."""
+    yield from hands.until(lambda: module("previews").icons(job().key), every_s=0.02)
+    hold(job(), still=True)
+    yield 1.0
+    seen["preview"] = [job().state, job().stage, module("previews").icons(job().key)]
+
+
+def finish() -> Walk:
+    hold(job(), still=False)
+    yield from hands.until(lambda: not job().is_active)
+    yield 1.0
+    clock.phase = str
+    seen["finished"] = [job().state, job().error, job().metrics]
+    seen["loaded"] = facts()
+
+
+def undo_result() -> Walk:
+    """What is built without a button must come back, too."""
+    where = sequencer()
+    yield from undo(where, "ctrl+z")
+    seen["result_undone"] = facts()
+    yield from shot(f"{number():02}-result-undone")
+    yield from hands.press(panel(), "nvd.load_job")
+    yield 0.5
+    seen["load_again"] = facts()
+    yield from undo(where, "ctrl+z")
+    yield from undo(where, "ctrl+shift+z")
+    seen["result_redone"] = facts()
+
+
+def open_atlas() -> Walk:
+    """An editor to paint in, one that shows the shot, and the result's scene."""
+    small, large = place("FILE_BROWSER").area, place("SEQUENCE_EDITOR", "PREVIEW").area
+    small.ui_type = large.ui_type = "IMAGE_EDITOR"
+    bpy.context.window.scene = module("compositor").results()[0]
+    yield 0.5
+    yield from hands.press(panel(), 'nvd.paint_atlas.*layer="object1"')
+    small.spaces.active.ui_mode, small.spaces.active.image = "VIEW", bpy.data.images["Viewer Node"]
+    bpy.context.scene.frame_set(bpy.context.scene.frame_current + 4)
+    yield 1.0
+    for mode in ("VIEW", "PAINT"):
+        with image_editor(mode).override():
+            bpy.ops.image.view_all(fit_view=True)
+    yield 1.0
+    tools = bpy.context.window.scene.tool_settings.image_paint
+    seen["canvas"] = [tools.canvas.name, tools.mode, tools.brush.name]
+
+
+def paint() -> Walk:
+    bpy.context.window.scene.tool_settings.image_paint.unified_paint_settings.color = PAINT
+    seen["unpainted"] = facts()
+    where = image_editor("PAINT")
+    x, y = where.middle()
+    yield from hands.drag([(x - 30 + 3 * step, y - 10 + step) for step in range(20)])
+    yield 1.0
+    seen["stroke"] = facts() | {"dirty": atlas(module("compositor").results()[0]).is_dirty}
+
+
+def undo_stroke() -> Walk:
+    yield from undo(image_editor("PAINT"), "ctrl+z")
+    seen["stroke_undone"] = facts()
+
+
+def redo_stroke() -> Walk:
+    yield from undo(image_editor("PAINT"), "ctrl+shift+z")
+    seen["stroke_redone"] = facts()
+
+
+def save_atlas() -> Walk:
+    yield from hands.mouse("mousemove", *image_editor("PAINT").middle())
+    yield from hands.key("alt+s")
+    yield 1.0
+    seen["saved"] = facts() | {"dirty": atlas(module("compositor").results()[0]).is_dirty}
+
+
+def add_result() -> Walk:
+    yield from hands.press(panel(), "nvd.add_result")
+    yield 0.5
+    seen["added"] = facts()
+    where = sequencer()
+    yield from undo(where, "ctrl+z")
+    seen["added_undone"] = facts()
+    yield from undo(where, "ctrl+shift+z")
+    seen["added_redone"] = facts()
+
+
+def save_file() -> Walk:
+    bpy.ops.wm.save_as_mainfile(filepath=str(OUT / "shot.blend"))
+    yield 0.5
+
+
+def reopen() -> Walk:
+    """The next day: another Blender, with the user's preferences."""
+    bpy.context.scene.frame_set(bpy.context.scene.frame_current + 1)
+    yield 2.0
+    seen["reopened"] = facts()
+
+
+def edited() -> Walk:
+    """What the Sequencer makes of it."""
+    area = image_editor("PAINT").area
+    area.ui_type = "SEQUENCE_EDITOR"
+    area.spaces.active.view_type = "PREVIEW"
+    scene = bpy.context.window.workspace.sequencer_scene
+    yield 0.5
+    with place("SEQUENCE_EDITOR", "PREVIEW").override():
+        scene.frame_set(scene.frame_start + 5)
+        bpy.ops.sequencer.view_all_preview()
+    yield 3.0
+
+
+WALKS = {
+    "first": [
+        install, video_editing, add_strip, open_tab, choose_engine, add_object, undo_object,
+        forecast, decompose, cancel, resume, preview, finish, undo_result,
+        open_atlas, paint, undo_stroke, redo_stroke, save_atlas, add_result, save_file,
+    ],
+    "next": [reopen, edited],
+}  # fmt: skip
+
+
+# -- going through them ------------------------------------------------------------------------------
+
+
+def number() -> int:
+    """Of the next picture."""
+    return 1 + len(list(PICTURES.glob("*.png")))
+
+
+def all_steps() -> Walk:
+    for step in WALKS[walk]:
+        seen["step"] = step.__name__
+        yield from step()
+        yield 0.3
+        yield from shot(f"{number():02}-{step.__name__.replace('_', '-')}")
+    del seen["step"]
+
+
+def end() -> None:
+    seen["clock"] = clock.report()
+    (OUT / f"{walk}.json").write_text(json.dumps(seen))
+    bpy.ops.wm.quit_blender()
+
+
+steps = all_steps()
+
+
+def go_on() -> float | None:
+    try:
+        return next(steps)
+    except StopIteration:
+        end()
+    except Exception:  # noqa: BLE001 (told in the test's process)
+        seen["error"] = traceback.format_exc()
+        os.system(f"import -window root {PICTURES / 'error.png'}")
+        end()
+    return None
+
+
+bpy.app.timers.register(go_on, first_interval=3.0, persistent=True)
