@@ -168,7 +168,7 @@ class Job:
             case protocol.Stage(name=name, layer=layer):
                 self.stage = " ".join(filter(None, (name, layer)))
             case protocol.Progress(done=done, eta_s=eta_s):
-                self.done, self.eta_s = done, eta_s
+                self.done, self.eta_s = min(1.0, max(0.0, done)), eta_s
             case protocol.Metric(name=name, value=value):
                 self.metrics[name] = value
             case protocol.Preview(path=path, layer=layer):

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 step = sys.argv[1]
 zip_path, engine_python, clip, out = (Path(argument) for argument in sys.argv[2:6])
@@ -19,6 +18,7 @@ os.environ["NVD_PYTHON"] = str(engine_python)
 os.environ["HOME"] = os.environ["XDG_CACHE_HOME"] = str(out)  # Blender keeps thumbnails of what it shows
 
 import bpy  # noqa: E402 (it reads the environment)
+from recorder import Layout  # noqa: E402
 
 seen: dict = {}
 bpy.ops.wm.read_factory_settings(use_empty=True)
@@ -58,21 +58,6 @@ def fails(call, *arguments) -> str:
     except (NvdError, RuntimeError) as error:
         return str(error)
     return ""
-
-
-class Layout:
-    """What a panel draws on: texts and operators are noted."""
-
-    def __init__(self, notes=None) -> None:
-        self.notes = [] if notes is None else notes
-
-    def __getattr__(self, name):
-        def draw(*arguments, **options):
-            self.notes += [str(options[key]) for key in ("text",) if options.get(key)]
-            self.notes += [argument for argument in arguments if isinstance(argument, str) and name == "operator"]
-            return SimpleNamespace() if name == "operator" else Layout(self.notes)
-
-        return draw
 
 
 def drawn() -> list[str]:
