@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def read_job(path: Path) -> Job:
         raise _refused(error, path) from None
     base = path.absolute().parent
     masks = tuple(MaskSource(name=mask.name, path=str(base / mask.path)) for mask in job.masks)
-    return Job(clip=job.clip and str(base / job.clip), masks=masks, settings=job.settings)
+    return replace(job, clip=job.clip and str(base / job.clip), masks=masks)
 
 
 def parse_mask(text: str) -> MaskSource:

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from nvd_core import __version__
 from nvd_core.checkpoints import Checkpoints, save_arrays
-from nvd_core.clip import open_clip, parse_range
+from nvd_core.clip import ClipInfo, open_clip, parse_range
 from nvd_core.conventions import Size
 from nvd_core.costs import Ledger, peak_memory_bytes
 from nvd_core.decomposition import Decomposition
@@ -46,7 +46,7 @@ from nvd_core.forecast import disk_bytes
 from nvd_core.masks import open_mattes
 from nvd_core.measure import measure
 from nvd_core.protocol import Artifact, Caution, Done, Event, Metric, encode
-from nvd_core.settings import Job, Settings, Solver, starts_from, working_lines
+from nvd_core.settings import Job, Settings, Shown, Solver, starts_from, working_lines
 from nvd_core.shot import Shot, prepare
 from nvd_core.solution import Solution
 
@@ -95,6 +95,8 @@ def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Even
     ledger, solve = Ledger(), _SOLVERS[job.settings.solver]()
     _check_folder(folder)
     clip = open_clip(Path(job.clip), job.settings.fps)
+    if job.shown:
+        _check_shown(job.shown, clip.info)
     if min(clip.info.size) < _LEAST_PX:
         raise InputError(f"The clip is {clip.info.size}, too small to follow anything in it", where=clip.info.path)
     numbers = parse_range(job.settings.frames, clip.info)
@@ -191,6 +193,31 @@ def _check_settings(settings: Settings) -> None:
                 raise UsageError(f"{name} is the neural solver's", hint="Add --solver neural, or leave it out.")
     elif settings.batch is not None and starts_from(settings) != "none":
         raise UsageError("batch is for networks that start from nothing", hint="Add --start none, or leave it out.")
+
+
+def _check_shown(shown: Shown, info: ClipInfo) -> None:
+    """Refuse what is decoded in another way than it is shown."""
+    size = Size(shown.width, shown.height)
+    for is_other, what, hint in (
+        (
+            info.turned and not shown.turns,
+            f"The video is turned by {info.turned} degrees in its metadata, which this Blender does not show",
+            "Export it upright, or use Blender 4.5 or later.",
+        ),
+        (
+            not info.is_even,
+            "The video's frames last unequally long, so that it is shown with some twice and without others",
+            "Export it with a constant frame rate.",
+        ),
+        (
+            shown.frames not in {0, info.count},
+            f"The video has {info.count} frames, but is shown with {shown.frames}",
+            "Add it again without Adjust Playback Rate.",
+        ),
+        (all(size) and size != info.size, f"The clip is {info.size}, but is shown as {size}", "Add it again."),
+    ):
+        if is_other:
+            raise InputError(what, where=info.path, hint=hint)
 
 
 def _check_folder(folder: Path) -> None:

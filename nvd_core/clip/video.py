@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -11,6 +11,7 @@ import av
 import av.filter
 import numpy as np
 from av.error import FFmpegError
+from jaxtyping import Num
 
 from nvd_core.clip.sequence import safe_name
 from nvd_core.clip.types import ClipInfo, Plate
@@ -36,6 +37,11 @@ class Video:
 
     def frames(self, numbers: Iterable[int]) -> Iterator[Plate]:
         """See :meth:`nvd_core.clip.Clip.frames`."""
+        for plate, _turned in self.turned_frames(numbers):
+            yield plate
+
+    def turned_frames(self, numbers: Iterable[int]) -> Iterator[tuple[Plate, int]]:
+        """The frames upright, and by how many degrees their metadata have turned them."""
         with _opened(self.info.path) as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
@@ -49,7 +55,7 @@ class Video:
                     decoded = container.decode(stream)
                 frame = _advance(decoded, wanted, number, self.info.path)
                 position = wanted
-                yield _to_rgb(graph, frame)
+                yield _upright(_to_rgb(graph, frame), frame.rotation, self.info.path), frame.rotation
 
     def _is_far(self, position: int, wanted: int) -> bool:
         """Whether a seek is worth more than decoding what lies between."""
@@ -91,9 +97,9 @@ def open_video(path: Path) -> Video:
             count=len(timestamps),
             files=(path,),
         )
-    video = Video(info, timestamps)
-    next(video.frames([1]))
-    return video
+    plate, turned = next(Video(info, timestamps).turned_frames([1]))
+    size = Size(plate.shape[1], plate.shape[0])
+    return Video(replace(info, size=size, turned=turned, is_even=_are_even(timestamps)), timestamps)
 
 
 def _opened(path: Path) -> InputContainer:
@@ -124,18 +130,27 @@ def _advance(decoded: Iterator[av.VideoFrame], wanted: int, number: int, path: P
     try:
         for frame in decoded:
             if frame.pts is not None and frame.pts >= wanted:
-                if frame.rotation:
-                    raise InputError(
-                        f"The video is turned by {frame.rotation} degrees in its metadata",
-                        where=path,
-                        hint="Export it upright.",
-                    )
                 return frame
     except FFmpegError as error:
         raise InputError(f"Frame {number} of the video is damaged", where=path, hint="Export it again.") from error
     raise InputError(f"The video ends before frame {number}", where=path, hint="Copy or export it again.")
 
 
-def _to_rgb(graph: av.filter.Graph, frame: av.VideoFrame) -> Plate:
+def _are_even(timestamps: tuple[int, ...]) -> bool:
+    """Whether times are equally far apart, but for the rounding to whole ticks."""
+    even = np.linspace(timestamps[0], timestamps[-1], len(timestamps))
+    return bool(np.abs(even - timestamps).max() <= 1)
+
+
+def _upright(stored: Num[np.ndarray, "rows columns 3"], degrees: int, path: Path) -> Plate:
+    quarters = round(degrees / 90)
+    if abs(degrees - 90 * quarters) > 1:
+        raise InputError(
+            f"The video is turned by {degrees} degrees in its metadata", where=path, hint="Export it upright."
+        )
+    return np.ascontiguousarray(np.rot90(stored, quarters))
+
+
+def _to_rgb(graph: av.filter.Graph, frame: av.VideoFrame) -> Num[np.ndarray, "rows columns 3"]:
     graph.push(frame)
     return graph.pull().to_ndarray()
