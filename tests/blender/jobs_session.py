@@ -88,6 +88,16 @@ def leave_alone() -> None:
         jobs._poll_all()
 
 
+def rival() -> None:
+    """Another Blender, while the first one's worker is at work."""
+    seen["to_the_second"] = [jobs.look_for_left(), [job.name for job in jobs.listed()]]
+    started = jobs.start("rival", out / "result", job_of("1-2"), resume=False)
+    poll_until(lambda: not started.is_active)
+    seen["rival"], seen["offer"] = started.error, drawn()
+    bpy.ops.nvd.forget_job(job=started.key)
+    (out / "rival.json").write_text(json.dumps(seen))
+
+
 def take_up() -> None:
     writer = locks.take(out / "result" / ".lock")
     seen["while_its_worker_ends"] = [jobs.look_for_left(), [job.name for job in jobs.listed()]]
@@ -241,6 +251,9 @@ def quit_at_work() -> None:
 
 if step == "start":
     leave_alone()
+if step == "rival":
+    rival()
+    sys.exit()
 for part in (take_up, queue, fail, load, show, foresee, come_and_go):
     part()
 (out / "after.json").write_text(json.dumps(seen))

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import psutil
 import pytest
 from blenders import BLENDERS
-from support import differing, results, solve, wait_until
+from support import differing, results, solve, tree, wait_until
 
 from nvd_core.clip.pictures import read_rgb
 from nvd_core.conventions import Size
@@ -24,9 +24,10 @@ pytestmark = pytest.mark.skipif(not BLENDERS, reason="NVD_BLENDERS names no Pyth
 
 
 class Sessions(NamedTuple):
-    """A Blender that was killed, and the one after it."""
+    """A Blender that was killed, one that wanted the same folder meanwhile, and the one after them."""
 
     killed: dict[str, Any]
+    rival: dict[str, Any]
     after: dict[str, Any]
     out: Path
 
@@ -59,6 +60,12 @@ def sessions(
             wait_until((out / "start.json").is_file, blender)
             killed = json.loads((out / "start.json").read_text())
             worker = psutil.Process(killed["worker"])
+            worker.suspend()  # it shall not be ready before the other Blender has come
+            before = tree(out / "result")
+            done = subprocess.run([*command, "rival", *rest], capture_output=True, text=True, check=False, cwd=out)
+            assert (out / "rival.json").is_file(), done.stdout[-3000:] + done.stderr[-3000:]
+            rival = json.loads((out / "rival.json").read_text()) | {"damaged": differing(tree(out / "result"), before)}
+            worker.resume()
         finally:
             blender.kill()
         assert blender.wait() == -signal.SIGKILL, (out / "start.log").read_text()[-3000:]
@@ -74,7 +81,7 @@ def sessions(
     assert (out / "after.json").is_file(), done.stdout[-3000:] + done.stderr[-3000:]
     assert "Traceback" not in done.stdout + done.stderr
     assert done.returncode == 0, "it quit with a job at work"
-    return Sessions(killed, json.loads((out / "after.json").read_text()), out)
+    return Sessions(killed, rival, json.loads((out / "after.json").read_text()), out)
 
 
 def test_a_worker_ends_with_its_blender_and_keeps_its_checkpoint(sessions: Sessions) -> None:
@@ -85,6 +92,14 @@ def test_a_worker_ends_with_its_blender_and_keeps_its_checkpoint(sessions: Sessi
 def test_another_blender_is_not_offered_what_this_one_works_on(sessions: Sessions) -> None:
     assert sessions.killed["states"] == ["running", "waiting"]
     assert sessions.killed["to_others"] == [0, True]
+
+
+def test_two_blenders_on_one_folder_do_not_disturb_each_other(sessions: Sessions) -> None:
+    assert sessions.rival["to_the_second"] == [True, []]
+    assert "Another job is writing to the folder" in sessions.rival["rival"]
+    assert "Wait for it, or choose another" in sessions.rival["rival"]
+    assert "Resume rival" in sessions.rival["offer"]
+    assert sessions.rival["damaged"] == []
 
 
 def test_the_next_blender_offers_what_was_cut_off(sessions: Sessions) -> None:
