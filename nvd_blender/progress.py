@@ -53,8 +53,7 @@ def _draw_done(layout: bpy.types.UILayout, job: Job) -> None:
 
 
 def _draw_ended(layout: bpy.types.UILayout, job: Job) -> None:
-    cut_off = "It is finished, but not loaded." if job.is_whole else "It was cut off. What is finished of it is kept."
-    paragraph(layout, f"{job.name}: {job.error or cut_off}", icon="ERROR" if job.state == "failed" else "INFO")
+    paragraph(layout, f"{job.name}: {job.error}", icon="ERROR" if job.state == "failed" else "INFO")
     row = layout.row(align=True)
     if job.is_whole:
         _button(row, "nvd.load_job", job, text=f"Load {job.name}", icon="IMPORT")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nvd_core.errors import InputError
 from nvd_core.folder import LOCK, checkpoint_path, manifest_path, write_json
 
 from . import locks
@@ -63,6 +64,17 @@ class Record:
         return checkpoint_path(self.folder).is_dir()
 
     @property
+    def told(self) -> str:
+        """What there is to say of it when it is found."""
+        if self.said:
+            return self.said
+        if self.is_whole:
+            return "It is finished, but not loaded."
+        if self.has_checkpoint:
+            return "It was cut off. What is finished of it is kept."
+        return "It was cut off before anything was finished." if self.log.exists() else "It was waiting in the queue."
+
+    @property
     def is_busy(self) -> bool:
         """Whether a Blender holds it, or somebody still writes to the job's folder."""
         return locks.is_held(self.place / "lock") or locks.is_held(self.folder / LOCK)
@@ -107,13 +119,18 @@ def leave(root: Path, name: str, folder: Path, job: dict[str, Any]) -> Record:
         name: shown to the user.
         folder: where the result goes.
         job: as in ``job.toml``.
+
+    Raises:
+        InputError: the disk is full, or cannot be written to; nothing is left behind then.
     """
-    place = root / uuid.uuid4().hex
-    place.mkdir(parents=True)
-    record = Record(place, name, folder, time.time(), _written_ns(folder))
-    record.job_file.write_text(json.dumps(job), encoding="utf-8")
-    record._held = locks.take(place / "lock")  # noqa: SLF001 (there is no file to look for yet)
-    record._write()  # noqa: SLF001
+    record = Record(root / uuid.uuid4().hex, name, folder, time.time(), _written_ns(folder))
+    try:
+        write_json(record.job_file, job)
+        record._held = locks.take(record.place / "lock")  # noqa: SLF001 (there is no file to look for yet)
+        record._write()  # noqa: SLF001
+    except (OSError, InputError):
+        record.remove()
+        raise
     return record
 
 

@@ -33,6 +33,7 @@ from nvd_core.folder import (
     LOCK,
     Manifest,
     Source,
+    check_space,
     checkpoint_path,
     is_ours,
     log_path,
@@ -101,7 +102,7 @@ def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Even
         raise InputError(f"The clip is {clip.info.size}, too small to follow anything in it", where=clip.info.path)
     numbers = parse_range(job.settings.frames, clip.info)
     mattes = open_mattes(job.masks, clip.info, numbers)
-    _check_space(folder, clip.info.size, len(numbers), len(mattes.layers))
+    check_space(folder, disk_bytes(clip.info.size, len(numbers), len(mattes.layers)))
     shot = yield from ledger.phase("prepare", prepare(clip, mattes, numbers, working_lines(job.settings)))
     with _occupied(folder):
         yield from _logged(_solve_and_export(job, shot, solve, folder, ledger, resume=resume), folder, anew=not resume)
@@ -223,11 +224,9 @@ def _check_shown(shown: Shown, info: ClipInfo) -> None:
 def _check_folder(folder: Path) -> None:
     """Refuse a place that holds something else or cannot be written to."""
     if folder.exists() and not folder.is_dir():
-        raise InputError("The output is a file", where=folder, hint="Name a folder with -o.")
+        raise InputError("The output is a file", where=folder, hint="Name a folder for it.")
     if folder.is_dir() and any(folder.iterdir()) and not is_ours(folder):
-        raise InputError(
-            "The output folder holds something else", where=folder, hint="Choose a new or empty one with -o."
-        )
+        raise InputError("The output folder holds something else", where=folder, hint="Choose a new or an empty one.")
     made = _make(folder)
     try:
         probe = folder / f".{os.getpid()}.probe"
@@ -254,19 +253,6 @@ def _unmake(folders: list[Path]) -> None:
     for path in folders:
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
-
-
-def _check_space(folder: Path, size: Size, frames: int, layers: int) -> None:
-    """Refuse to begin what the disk cannot hold."""
-    needed = disk_bytes(size, frames, layers)
-    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(place).free
-    if needed > free:
-        raise InputError(
-            f"The disk is full: the result needs about {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free",
-            where=place,
-            hint="Free some space, choose another place with -o, or fewer frames with --frames.",
-        )
 
 
 @contextmanager

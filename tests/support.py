@@ -9,7 +9,9 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import av
 import cv2
@@ -154,3 +156,10 @@ def job_file(path: Path, job: Job) -> Path:
 
 def is_root() -> bool:
     return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def extension(name: str) -> ModuleType:
+    """A module of the extension without the extension itself, which needs Blender."""
+    package = sys.modules.setdefault("extension_without_blender", ModuleType("extension_without_blender"))
+    package.__path__ = [str(Path(__file__).parents[1] / "nvd_blender")]
+    return import_module(f"{package.__name__}.{name}")

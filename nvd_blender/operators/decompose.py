@@ -1,12 +1,10 @@
 """Decompose Clip."""
 
-from pathlib import Path
-
 import bpy
 
 from nvd_core.errors import NvdError, as_told
 
-from .. import footage, jobs
+from .. import footage, jobs, outlook
 from ..job import Job
 from ..properties import chosen_settings
 from .jobs import report
@@ -16,14 +14,14 @@ def start_job(context: bpy.types.Context, *, resume: bool) -> Job:
     """Start decomposing what is selected, or queue it.
 
     Raises:
-        NvdError: nothing suitable is selected, or there is no engine, or the folder is in use.
+        NvdError: nothing suitable is selected, or there is no engine, or the folder is in use, or the disk is too full.
     """
     chosen = footage.selected(context)
+    outlook.refuse_without_room(chosen)
     scene, job = chosen.scene, chosen.footage.job
-    folder = Path(bpy.path.abspath(scene.nvd.folder)) if scene.nvd.folder else chosen.footage.result_folder
     job["settings"] |= chosen_settings(scene)
     job["masks"] = [{"name": mask.name, "path": bpy.path.abspath(mask.path)} for mask in scene.nvd.masks]
-    return jobs.start(chosen.name, folder, job, resume=resume)
+    return jobs.start(chosen.name, outlook.folder_of(chosen), job, resume=resume)
 
 
 class NVD_OT_decompose_clip(bpy.types.Operator):

@@ -11,7 +11,6 @@ import av
 import av.filter
 import numpy as np
 from av.error import FFmpegError
-from jaxtyping import Num
 
 from nvd_core.clip.sequence import safe_name
 from nvd_core.clip.types import ClipInfo, Plate
@@ -37,11 +36,6 @@ class Video:
 
     def frames(self, numbers: Iterable[int]) -> Iterator[Plate]:
         """See :meth:`nvd_core.clip.Clip.frames`."""
-        for plate, _turned in self.turned_frames(numbers):
-            yield plate
-
-    def turned_frames(self, numbers: Iterable[int]) -> Iterator[tuple[Plate, int]]:
-        """The frames upright, and by how many degrees their metadata have turned them."""
         with _opened(self.info.path) as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
@@ -55,7 +49,7 @@ class Video:
                     decoded = container.decode(stream)
                 frame = _advance(decoded, wanted, number, self.info.path)
                 position = wanted
-                yield _upright(_to_rgb(graph, frame), frame.rotation, self.info.path), frame.rotation
+                yield _to_rgb(graph, frame)
 
     def _is_far(self, position: int, wanted: int) -> bool:
         """Whether a seek is worth more than decoding what lies between."""
@@ -97,9 +91,10 @@ def open_video(path: Path) -> Video:
             count=len(timestamps),
             files=(path,),
         )
-    plate, turned = next(Video(info, timestamps).turned_frames([1]))
+    video = Video(info, timestamps)
+    plate = next(video.frames([1]))
     size = Size(plate.shape[1], plate.shape[0])
-    return Video(replace(info, size=size, turned=turned, is_even=_are_even(timestamps)), timestamps)
+    return replace(video, info=replace(info, size=size, turned=_turned(path), is_even=_are_even(timestamps)))
 
 
 def _opened(path: Path) -> InputContainer:
@@ -142,15 +137,18 @@ def _are_even(timestamps: tuple[int, ...]) -> bool:
     return bool(np.abs(even - timestamps).max() <= 1)
 
 
-def _upright(stored: Num[np.ndarray, "rows columns 3"], degrees: int, path: Path) -> Plate:
-    quarters = round(degrees / 90)
-    if abs(degrees - 90 * quarters) > 1:
+def _turned(path: Path) -> int:
+    """By how many degrees metadata turn the frames, counterclockwise."""
+    with _opened(path) as container:
+        degrees = next(container.decode(video=0)).rotation
+    if abs(degrees - 90 * round(degrees / 90)) > 1:
         raise InputError(
             f"The video is turned by {degrees} degrees in its metadata", where=path, hint="Export it upright."
         )
-    return np.ascontiguousarray(np.rot90(stored, quarters))
+    return degrees
 
 
-def _to_rgb(graph: av.filter.Graph, frame: av.VideoFrame) -> Num[np.ndarray, "rows columns 3"]:
+def _to_rgb(graph: av.filter.Graph, frame: av.VideoFrame) -> Plate:
     graph.push(frame)
-    return graph.pull().to_ndarray()
+    stored = graph.pull().to_ndarray()
+    return np.ascontiguousarray(np.rot90(stored, round(frame.rotation / 90)))

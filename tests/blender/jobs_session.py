@@ -27,9 +27,9 @@ if step == "start":
     bpy.ops.extensions.package_install_files(filepath=str(zip_path), repo="user_default", enable_on_install=True)
 else:
     bpy.ops.preferences.addon_enable(module=package)
-compat, diagnostics, jobs, locks, panels, previews, progress, records = (
+compat, diagnostics, jobs, locks, outlook, panels, previews, progress, records = (
     __import__(f"{package}.{name}", fromlist=["*"])
-    for name in ("compat", "diagnostics", "jobs", "locks", "panels", "previews", "progress", "records")
+    for name in ("compat", "diagnostics", "jobs", "locks", "outlook", "panels", "previews", "progress", "records")
 )
 NvdError = __import__("nvd_core.errors", fromlist=["*"]).NvdError
 
@@ -154,6 +154,21 @@ def fail() -> None:
     seen["left_by_failure"] = records_left()
 
 
+def replace() -> None:
+    """What has unfinished work is forgotten when another job writes over it, and not before."""
+    old = jobs.start("old", out / "old", job_of("", "sign"), resume=False)
+    poll_until(lambda: list((out / "old" / "checkpoint").glob("*.map.safetensors")))
+    old.cancel()
+    poll_until(lambda: not jobs.any_running())
+    wrong = {**job_of("1-2"), "masks": [{"name": "sign", "path": "/nowhere"}]}
+    seen["beside"] = []
+    for name, job in (("wrong", wrong), ("new", job_of("1-2"))):
+        jobs.start(name, out / "old", job, resume=False)
+        poll_until(lambda: not jobs.any_running())
+        seen["beside"].append([one.name for one in jobs.listed()])
+    seen["wrong"] = drawn()
+
+
 def load() -> None:
     """Its worker finished just when Blender ended."""
     record = records.leave(jobs._place(), "whole", out / "whole", job_of("1-2"))
@@ -172,7 +187,7 @@ def load() -> None:
 
 
 def show() -> None:
-    pictures = sorted((clip / "frames").iterdir())[:2]
+    pictures, before = sorted((clip / "frames").iterdir())[:2], len(list(out.glob("**/thumbnails/**/*")))
     shutil.copy(pictures[0], out / "preview.png")
 
     def shown():
@@ -189,6 +204,12 @@ def show() -> None:
         previews.show("job", "", str(out / "preview.png"))
         seen["pictures"].append(shown()[:5])
     previews.show("job", "sign", "/nowhere.png")
+    for damaged in ("", "no picture"):
+        (out / "preview.png").write_text(damaged)
+        previews.show("job", "", str(out / "preview.png"))
+        seen["pictures"].append(shown()[:2])
+    seen["thumbnails"] = len(list(out.glob("**/thumbnails/**/*"))) - before
+    seen["images"] = len([image for image in bpy.data.images if "preview" in image.name])
     seen["icons"] = len(previews.icons("job")), len(previews.icons("other"))
     previews.drop("job")
     seen["dropped"] = previews.icons("job")
@@ -202,6 +223,20 @@ def foresee() -> None:
     strip = strips.new_image(name="shot", filepath=str(frames[0]), channel=1, frame_start=1)
     for frame in frames[1:]:
         strip.elements.append(frame.name)
+    many = shutil.disk_usage(out).free // (18 * 4096**2) + 2
+    huge = strips.new_image(name="huge", filepath=str(out / "huge.000001.png"), channel=2, frame_start=1)
+    for number in range(2, many):
+        huge.elements.append(f"huge.{number:06d}.png")
+    huge.frame_final_duration = many - 1
+    scene.sequence_editor.active_strip = huge
+    panels._draw_forecast(Layout(), bpy.context)
+    poll_until(lambda: outlook._free)
+    panels._draw_forecast(layout := Layout(), bpy.context)
+    seen["too_large"] = [" ".join(layout.notes), fails(bpy.ops.nvd.decompose_clip)]
+    scene.nvd.settings.height = 20
+    panels._draw_forecast(layout := Layout(), bpy.context)
+    seen["too_low"] = [" ".join(layout.notes), fails(bpy.ops.nvd.decompose_clip)]
+    scene.nvd.settings.height = 0
     seen["forecasts"] = []
     for chosen in (None, strip):
         scene.sequence_editor.active_strip = chosen
@@ -254,7 +289,7 @@ if step == "start":
 if step == "rival":
     rival()
     sys.exit()
-for part in (take_up, queue, fail, load, show, foresee, come_and_go):
+for part in (take_up, queue, fail, replace, load, show, foresee, come_and_go):
     part()
 (out / "after.json").write_text(json.dumps(seen))
 quit_at_work()

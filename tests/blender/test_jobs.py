@@ -10,12 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import psutil
 import pytest
 from blenders import BLENDERS
 from support import differing, results, solve, tree, wait_until
 
-from nvd_core.clip.pictures import read_rgb
+from nvd_core.clip.pictures import read_rgb, write_png
 from nvd_core.conventions import Size
 from nvd_core.demo_clip import DemoClip, write_clip
 from nvd_core.jobs import read_job
@@ -52,6 +53,7 @@ def sessions(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Sessions:
     out = tmp_path_factory.mktemp("out")
+    write_png(out / "huge.000001.png", np.zeros((4096, 4096, 3), np.uint8))
     script, clip = Path(__file__).with_name("jobs_session.py"), small_demo.frames.parent
     command, rest = [request.param, script], [extension, sys.executable, clip, out]
     with (out / "start.log").open("wb") as log:
@@ -151,11 +153,12 @@ def test_a_result_that_is_whole_is_loaded(sessions: Sessions) -> None:
 def test_previews_are_shown_replaced_and_freed(sessions: Sessions, small_demo: DemoClip) -> None:
     assert sessions.after["previews"] == [["sign", True], ["background", True]]
     corners = [read_rgb(path)[-1, 0].tolist() for path in sorted(small_demo.frames.iterdir())[:2]]
-    first, second, missing = sessions.after["pictures"]
-    assert (first[:2], second[:2], missing[:2]) == ([160, 96], [160, 96], [0, 0])
+    first, second, missing, *damaged = sessions.after["pictures"]
+    assert (first[:2], second[:2], missing, damaged) == ([160, 96], [160, 96], second, [[160, 96]] * 2)
     for shown, corner in zip((first, second), corners, strict=True):
         assert max(abs(one - other) for one, other in zip(shown[2:], corner, strict=True)) <= 1
-    assert sessions.after["icons"] == [2, 0]
+    assert sessions.after["icons"] == [1, 0]
+    assert (sessions.after["thumbnails"], sessions.after["images"]) == (0, 0)
     assert sessions.after["dropped"] == []
 
 
@@ -163,6 +166,24 @@ def test_the_panel_says_what_a_clip_will_take(sessions: Sessions) -> None:
     nothing, strip = sessions.after["forecasts"]
     assert nothing == []
     assert " ".join(strip) == "About 10 s, 0.3 GB of memory, 0.1 GB on disk"
+
+
+def test_a_disk_that_cannot_hold_the_result_is_told_and_refused(sessions: Sessions) -> None:
+    for told in sessions.after["too_large"]:
+        assert "The disk is full: the result needs about" in told
+        assert "Free some space, choose another place" in told
+
+
+def test_a_height_that_is_too_low_is_told_and_refused(sessions: Sessions) -> None:
+    for told in sessions.after["too_low"]:
+        assert "Height is 20. Set 64 or more" in told
+
+
+def test_a_job_is_forgotten_when_another_writes_over_its_work(sessions: Sessions) -> None:
+    beside, instead = sessions.after["beside"]
+    assert beside[-2:] == ["old", "wrong"]
+    assert instead[-1:] == ["new"]
+    assert not {"old", "wrong"} & set(instead)
 
 
 def test_a_hundred_times_disabled_leaves_nothing_behind(sessions: Sessions) -> None:

@@ -6,22 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from support import extension
 
 from nvd_core import __version__
 from nvd_core.errors import InputError, SetupError
-
-
-def extension(name: str) -> ModuleType:
-    """A module of the extension without the extension itself, which needs Blender."""
-    package = sys.modules.setdefault("extension_without_blender", ModuleType("extension_without_blender"))
-    package.__path__ = [str(Path(__file__).parents[2] / "nvd_blender")]
-    return import_module(f"{package.__name__}.{name}")
-
 
 platforms, pip_output, diagnosis, private_engine = map(
     extension, ("platforms", "pip_output", "diagnosis", "private_engine")
