@@ -109,6 +109,7 @@ def _draw_results(layout: bpy.types.UILayout) -> None:
             button = layout.operator("nvd.paint_atlas", text=f"Paint {layer}", icon="BRUSH_DATA")
             button.result, button.layer = scene.name, layer
     layout.operator("nvd.add_result", icon="SEQ_STRIP_DUPLICATE")
+    layout.operator("nvd.load_result", icon="FILE_FOLDER")
 
 
 register, unregister = bpy.utils.register_classes_factory((NVD_PT_sequencer, NVD_PT_clip, NVD_OT_edit_masks))

@@ -1,8 +1,8 @@
 """Operators: each reads the context, calls one function, and reports."""
 
-from . import decompose, engine, jobs, paint_atlas, result
+from . import decompose, engine, jobs, load_result, paint_atlas, result
 
-_MODULES = (decompose, engine, jobs, paint_atlas, result)
+_MODULES = (decompose, engine, jobs, load_result, paint_atlas, result)
 
 
 def register() -> None:
