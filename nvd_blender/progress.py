@@ -61,7 +61,9 @@ def _draw_ended(layout: bpy.types.UILayout, job: Job) -> None:
         _button(row, "nvd.resume_job", job, text=f"Resume {job.name}", icon="PLAY")
     _button(row, "nvd.forget_job", job, text="Forget", icon="X")
     if job.state == "failed":
-        _button(layout, "nvd.copy_diagnostics", job, text="Copy Diagnostics", icon="COPYDOWN")
+        row = layout.row(align=True)
+        _button(row, "nvd.copy_diagnostics", job, text="Copy Diagnostics", icon="COPYDOWN")
+        row.operator("nvd.open_log", icon="TEXT").folder = str(job.record.place)
 
 
 _DRAW: Final = {

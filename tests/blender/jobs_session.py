@@ -128,7 +128,7 @@ def queue() -> None:
 
     def both_ended() -> bool:
         nonlocal opened
-        if opened < 20 and one.state == "running" and one.stage != "start":
+        while opened < 20 and one.state == "running" and one.stage != "start":
             bpy.ops.wm.open_mainfile(filepath=str(out / "a.blend"))
             opened += 1
         if (states := [one.state, two.state]) not in order:
@@ -149,6 +149,15 @@ def fail() -> None:
     seen["another_writer"] = said
     seen["after_failure"] = drawn()
     seen["diagnostics"] = diagnostics.text(failed)
+    browser = out / "bin" / "xdg-open"  # stands for the system's file browser
+    browser.parent.mkdir()
+    browser.write_text(f"#!/bin/sh\nls \"$1\" > '{out}/opened.part' && mv '{out}/opened.part' '{out}/opened'\n")
+    browser.chmod(0o755)
+    os.environ["PATH"] = f"{browser.parent}:{os.environ['PATH']}"
+    bpy.ops.nvd.open_log(folder=str(failed.record.place))
+    poll_until((out / "opened").is_file)
+    seen["opened_log"] = (out / "opened").read_text().split()
+    seen["no_log"] = fails(lambda: bpy.ops.nvd.open_log(folder=str(out / "gone")))
     seen["copied"] = list(bpy.ops.nvd.copy_diagnostics(job=failed.key))
     seen["resumed_after_failure"] = list(bpy.ops.nvd.resume_job(job=failed.key))
     seen["left_by_failure"] = records_left()
@@ -160,7 +169,7 @@ def replace() -> None:
     poll_until(lambda: list((out / "old" / "checkpoint").glob("*.map.safetensors")))
     old.cancel()
     poll_until(lambda: not jobs.any_running())
-    wrong = {**job_of("1-2"), "masks": [{"name": "sign", "path": "/nowhere"}]}
+    wrong = {**job_of("1-2"), "masks": [{"name": "sign", "path": str(out / "gone")}]}
     seen["beside"] = []
     for name, job in (("wrong", wrong), ("new", job_of("1-2"))):
         jobs.start(name, out / "old", job, resume=False)

@@ -133,11 +133,13 @@ def test_two_jobs_on_one_folder_are_refused(sessions: Sessions) -> None:
 
 
 def test_a_failure_has_words_and_diagnostics(sessions: Sessions) -> None:
-    assert {"Resume again", "Forget", "Copy Diagnostics"} <= set(sessions.after["after_failure"])
+    assert {"Resume again", "Forget", "Copy Diagnostics", "nvd.open_log"} <= set(sessions.after["after_failure"])
     text = sessions.after["diagnostics"]
     for words in ("Another job is writing", "Blender: ", "Extension: ", "Engine: ", "System: ", "worker.log:"):
         assert words in text
     assert '"type": "done"' in text or '"type": "artifact"' in text  # of events.jsonl
+    assert "worker.log" in sessions.after["opened_log"]
+    assert "The log is gone" in sessions.after["no_log"]
     assert sessions.after["copied"] == ["FINISHED"]
     assert sessions.after["resumed_after_failure"] == ["FINISHED"]
     assert sessions.after["left_by_failure"] == 0
