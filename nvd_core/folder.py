@@ -147,7 +147,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise InputError(
             "The decomposition is not finished" if unfinished else "The folder is no decomposition",
             where=folder,
-            hint="Resume it first." if unfinished else "Name a folder that Decompose Clip or nvd decompose has made.",
+            hint="Finish it with Resume, or nvd decompose --resume."
+            if unfinished
+            else "Name a folder that Decompose Clip or nvd decompose has made.",
         )
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
