@@ -281,6 +281,25 @@ def source_range(strip: Any) -> range:  # noqa: ANN401
     return range(strip.animation_offset_start, strip.animation_offset_start + strip.frame_duration)
 
 
+TURNS_MOVIES = bpy.app.version >= (4, 5, 0)
+"""Whether a movie is shown turned as its metadata say."""
+
+
+def source_count(strip: Any) -> int:  # noqa: ANN401
+    """How many frames a strip believes its footage to have."""
+    if hasattr(strip, "content_trim_start"):
+        return strip.content_trim_start + int(strip.content_duration) + strip.content_trim_end
+    return strip.animation_offset_start + strip.frame_duration + strip.animation_offset_end
+
+
+def is_at_own_rate(strip: Any) -> bool:  # noqa: ANN401
+    """Whether a movie strip shows frame after frame; later Blenders than 4.2 count no more frames than they show."""
+    if bpy.app.version >= (4, 5, 0):
+        return True
+    shown = strip.frame_duration - strip.frame_offset_start - strip.frame_offset_end
+    return abs(shown - strip.frame_final_duration) < 1
+
+
 def set_image_format(settings: bpy.types.ImageFormatSettings, file_format: str) -> None:
     """Choose a still picture's format; 5.x wants to know first that it is one."""
     if IS_5:

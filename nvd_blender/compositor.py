@@ -89,7 +89,10 @@ def load_atlas(path: Path) -> bpy.types.Image:
 def _build_tree(tree: Tree, folder: Path, manifest: Manifest) -> None:
     plate = _plate_node(tree, manifest.source)
     passes = _load(manifest.frame_path(folder, manifest.source.first), "Non-Color")
-    with _instead(passes, str(manifest.channels_path(folder))):
+    channels = manifest.channels_path(folder)
+    if not channels.is_file():
+        raise InputError("A file of the result is not there", where=channels, hint="Decompose the clip again.")
+    with _instead(passes, str(channels)):
         layers = [_layer(tree, folder, manifest, name, passes, plate.outputs[0]) for name in manifest.layers]
     for front, behind in pairwise(layers):
         link_behind(tree, front, behind)

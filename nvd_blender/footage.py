@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +18,7 @@ KINDS: Final = ("MOVIE", "IMAGE")
 """Of strips that have footage."""
 
 _LAST_NUMBER = re.compile(r"\d+(?=\D*$)")
+_AT_OWN_RATE = "Add it again without Adjust Playback Rate, or in a scene of its frame rate."
 
 
 @dataclass(frozen=True)
@@ -29,18 +30,20 @@ class Footage:
         first: plate number of the first frame used.
         last: plate number of the last frame used.
         fps: frames a second of a picture sequence; None for a video, which says it itself.
+        shown: how Blender shows it, as the worker compares it with what it decodes.
     """
 
     clip: Path
     first: int
     last: int
     fps: float | None
+    shown: dict[str, Any] = field(default_factory=dict)
 
     @property
     def job(self) -> dict[str, Any]:
         """The part of a job that this settles."""
         settings = {"frames": f"{self.first}-{self.last}"} | ({} if self.fps is None else {"fps": self.fps})
-        return {"clip": str(self.clip), "settings": settings}
+        return {"clip": str(self.clip), "settings": settings, "shown": self.shown | {"turns": compat.TURNS_MOVIES}}
 
     def has(self, file: Path) -> bool:
         """Whether a file is this video, or a picture of this sequence."""
@@ -110,7 +113,11 @@ def from_strip(strip: Any, scene: bpy.types.Scene) -> Footage:  # noqa: ANN401 (
     if not shown:
         raise InputError("The strip shows none of its footage", where=strip.name, hint="Move its handles.")
     if strip.type == "MOVIE":
-        return Footage(Path(bpy.path.abspath(strip.filepath)), shown.start + 1, shown.stop, None)
+        if not compat.is_at_own_rate(strip):
+            raise InputError("The strip is played at another rate", where=strip.name, hint=_AT_OWN_RATE)
+        element, frames = strip.elements[0], compat.source_count(strip)
+        source = {"width": element.orig_width, "height": element.orig_height, "frames": frames}
+        return Footage(Path(bpy.path.abspath(strip.filepath)), shown.start + 1, shown.stop, None, source)
     names = [element.filename for element in strip.elements]
     return _sequence(Path(bpy.path.abspath(strip.directory)), names[shown.start : shown.stop], _rate(scene))
 
@@ -145,7 +152,8 @@ def from_movie_clip(clip: bpy.types.MovieClip, scene: bpy.types.Scene) -> Footag
     if not clip.frame_duration:
         raise InputError("Blender cannot read the movie clip", where=path, hint="Check that its file is there.")
     if clip.source == "MOVIE":
-        return Footage(path, 1, clip.frame_duration, None)
+        shown = {"width": clip.size[0], "height": clip.size[1], "frames": clip.frame_duration}
+        return Footage(path, 1, clip.frame_duration, None, shown)
     if clip.frame_duration == 1:
         return _picture(path, _rate(scene))
     first = _number(path.name)

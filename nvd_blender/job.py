@@ -49,6 +49,7 @@ class Job:
         warnings: what the user should know.
         error: why it failed.
         engine: who works, if that is known.
+        has_folder: whether it has begun to write to its folder.
         is_whole: whether its result is there, though not loaded.
     """
 
@@ -62,6 +63,7 @@ class Job:
     warnings: list[str] = field(default_factory=list)
     error: str = ""
     engine: str = "not known"
+    has_folder: bool = False
     is_whole: bool = False
     _lines: queue.SimpleQueue[str | None] = field(default_factory=queue.SimpleQueue)
     _process: subprocess.Popen[str] | None = None
@@ -199,8 +201,9 @@ class Job:
                     )
             case protocol.Stage(name=name, layer=layer):
                 self.stage = " ".join(filter(None, (name, layer)))
+                self.has_folder |= name == "solve"  # nothing is written before the clip has been read
             case protocol.Progress(done=done, eta_s=eta_s):
-                self.done, self.eta_s = done, eta_s
+                self.done, self.eta_s = min(1.0, max(0.0, done)), eta_s
             case protocol.Metric(name=name, value=value):
                 self.metrics[name] = value
             case protocol.Preview(path=path, layer=layer):

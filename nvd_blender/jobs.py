@@ -44,8 +44,8 @@ def start(
     engine.worker_python()
     _refuse_twice(folder)
     started = Job(records.leave(_place(), name, folder, job, fill), resume)
-    for one in [one for one in _jobs if one.state == "done" or _same(one.folder, folder)]:
-        forget(one)  # what it was for, this one does
+    for one in [one for one in _jobs if one.state == "done"]:
+        forget(one)
     _jobs.append(started)
     _go_on()
     return started
@@ -112,7 +112,7 @@ def look_for_left() -> bool:
     known = {job.record.place for job in _jobs if job.state != "left"}
     free, others = records.found(_place(), known)
     _jobs[:] = [
-        *(Job(one, state="left", error=one.said, is_whole=one.is_whole) for one in free),
+        *(Job(one, state="left", error=one.told, is_whole=one.is_whole) for one in free),
         *(job for job in _jobs if job.state != "left"),
     ]
     return others
@@ -177,8 +177,16 @@ def _poll_all() -> float | None:
     heard = [job.poll() for job in _jobs]
     _go_on()
     if any(heard):
+        _forget_replaced()
         redraw("SEQUENCE_EDITOR", "CLIP_EDITOR")
     return _POLL_S if any_running() else None
+
+
+def _forget_replaced() -> None:
+    """Take jobs off the list whose unfinished work another one has begun to write over; until then they stay."""
+    for job in [job for job in _jobs if job.has_folder and job.state in {"running", "done"}]:
+        for other in [one for one in _jobs if one is not job and not one.is_active and _same(one.folder, job.folder)]:
+            forget(other)
 
 
 def _look() -> float | None:

@@ -16,7 +16,7 @@ def paragraph(layout: bpy.types.UILayout, text: str, *, icon: str = "NONE", widt
 
     Args:
         layout: where it goes.
-        text: the text.
+        text: the text; no line ends at a no-break space.
         icon: before its first line.
         width_px: what there is, before the interface is scaled; that of the region if 0.
     """
@@ -27,7 +27,7 @@ def paragraph(layout: bpy.types.UILayout, text: str, *, icon: str = "NONE", widt
     lines = textwrap.wrap(text, max(20, int((width_px - _MARGIN_PX) / _CHARACTER_PX)), break_on_hyphens=False)
     column = layout.column(align=True)
     for index, line in enumerate(lines):
-        column.label(text=line, icon=icon if index == 0 or icon == "NONE" else "BLANK1")
+        column.label(text=line.replace("\xa0", " "), icon=icon if index == 0 or icon == "NONE" else "BLANK1")
 
 
 def redraw(*kinds: str) -> None:

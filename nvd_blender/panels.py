@@ -1,18 +1,14 @@
 """The sidebar of the Sequencer and the Clip editor: what to decompose, how far it is, what came out."""
 
-import os
-
 import bpy
 
 from nvd_core.errors import NvdError, SetupError
-from nvd_core.forecast import forecast
-from nvd_core.settings import Settings
 
-from . import compat, engine, footage
+from . import compat, engine, footage, outlook
 from .labels import paragraph
 from .objects import draw_objects
 from .progress import draw_jobs
-from .properties import NVD_PG_settings, chosen_settings
+from .properties import NVD_PG_settings
 from .results import results
 
 
@@ -66,22 +62,28 @@ def _draw_job(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
 
 
 def _draw_forecast(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
-    """What it will take, where the clip's size is known."""
+    """What it will take, where the clip's size is known, and whether there is room for it."""
     try:
         chosen = footage.selected(context)
     except NvdError:
         return
-    if all(chosen.size):
-        frames, layers = chosen.footage.last - chosen.footage.first + 1, len(chosen.scene.nvd.masks) + 1
-        settings = Settings(**chosen_settings(chosen.scene))
-        expected = str(forecast(chosen.size, frames, layers, settings, os.cpu_count() or 1))
-        paragraph(layout, f"{expected[0].upper()}{expected[1:]}", icon="TIME")
+    try:
+        takes = outlook.expected(chosen)
+    except NvdError as error:
+        paragraph(layout, str(error), icon="ERROR")
+        return
+    if takes:
+        parts = str(takes).replace(" ", "\xa0").replace(",\xa0", ", ")
+        paragraph(layout, f"{parts[0].upper()}{parts[1:]}", icon="TIME")
+        if missing := outlook.shortage(outlook.folder_of(chosen), takes):
+            paragraph(layout, missing, icon="ERROR")
 
 
 def _draw_results(layout: bpy.types.UILayout) -> None:
     for scene in results():
         layout.operator("nvd.open_layers", text=f"Paint {scene.name}", icon="BRUSH_DATA").result = scene.name
     layout.operator("nvd.add_result", icon="SEQ_STRIP_DUPLICATE")
+    layout.operator("nvd.load_result", icon="FILE_FOLDER")
 
 
 register, unregister = bpy.utils.register_classes_factory((NVD_PT_sequencer, NVD_PT_clip))

@@ -97,6 +97,7 @@ def _draw_chore(layout: bpy.types.UILayout) -> None:
         paragraph(layout, chore.error, icon="ERROR")
         if chore.state == "failed":
             paragraph(layout, f"Everything that was said is in {chore.log}.")
+            layout.operator("nvd.open_log", icon="TEXT").folder = str(chore.log.parent)
     elif chore.success:
         paragraph(layout, chore.success, icon="CHECKMARK")
 

@@ -70,8 +70,7 @@ def _draw_done(layout: bpy.types.UILayout, job: Job) -> None:
 
 
 def _draw_ended(layout: bpy.types.UILayout, job: Job) -> None:
-    cut_off = "It is finished, but not loaded." if job.is_whole else "It was cut off. What is finished of it is kept."
-    paragraph(layout, f"{job.name}: {job.error or cut_off}", icon="ERROR" if job.state == "failed" else "INFO")
+    paragraph(layout, f"{job.name}: {job.error}", icon="ERROR" if job.state == "failed" else "INFO")
     row = layout.row(align=True)
     if job.is_whole:
         _button(row, "nvd.load_job", job, text=f"Load {job.name}", icon="IMPORT")
@@ -79,7 +78,9 @@ def _draw_ended(layout: bpy.types.UILayout, job: Job) -> None:
         _button(row, "nvd.resume_job", job, text=f"Resume {job.name}", icon="PLAY")
     _button(row, "nvd.forget_job", job, text="Forget", icon="X")
     if job.state == "failed":
-        _button(layout, "nvd.copy_diagnostics", job, text="Copy Diagnostics", icon="COPYDOWN")
+        row = layout.row(align=True)
+        _button(row, "nvd.copy_diagnostics", job, text="Copy Diagnostics", icon="COPYDOWN")
+        row.operator("nvd.open_log", icon="TEXT").folder = str(job.record.place)
 
 
 _DRAW: Final = {

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 import bpy
 from annotated_types import DocInfo, Interval
 
+from nvd_core.errors import UsageError
 from nvd_core.settings import Settings
 
 from .objects import NVD_PG_mask, NVD_UL_objects
@@ -31,9 +32,13 @@ def _property(name: str, annotation: Any, default: Any) -> Any:  # noqa: ANN401
         items = [(value, value.capitalize(), "") for value in get_args(kind) if value != _NOT_OFFERED]
         return bpy.props.EnumProperty(items=items, default=default, **texts)
     if get_origin(kind) in (Union, UnionType):  # a number, or 0 for "as the preset says"
-        bounds = next(one for one in get_args(get_args(kind)[0]) if isinstance(one, Interval))
-        return bpy.props.IntProperty(default=0, min=0, max=bounds.le, **texts)
+        return bpy.props.IntProperty(default=0, min=0, max=_bounds(annotation).le, **texts)
     raise TypeError(name)
+
+
+def _bounds(annotation: Any) -> Interval:  # noqa: ANN401
+    """Of a number that may be None."""
+    return next(one for one in get_args(get_args(get_args(annotation)[0])[0]) if isinstance(one, Interval))
 
 
 def _properties() -> dict[str, Any]:
@@ -74,6 +79,15 @@ def unregister() -> None:
 
 
 def chosen_settings(scene: bpy.types.Scene) -> dict[str, Any]:
-    """What is set, as in ``job.toml``; zeros, which leave it to the preset, are left out."""
-    group = scene.nvd.settings
-    return {name: value for name in NVD_PG_settings.__annotations__ if (value := getattr(group, name))}
+    """What is set, as in ``job.toml``; zeros, which leave it to the preset, are left out.
+
+    Raises:
+        UsageError: a number is neither zero nor within its bounds. A callback that mended it, or a getter, would
+            crash Blender 4.2 as a module when it ends.
+    """
+    group, hints = scene.nvd.settings, get_type_hints(Settings, include_extras=True)
+    chosen = {name: value for name in NVD_PG_settings.__annotations__ if (value := getattr(group, name))}
+    for name, value in chosen.items():
+        if isinstance(value, int) and value < (least := _bounds(hints[name]).ge):
+            raise UsageError(f"{name.capitalize()} is {value}", hint=f"Set {least} or more, or 0 for the preset's.")
+    return chosen

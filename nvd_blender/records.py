@@ -72,6 +72,17 @@ class Record:
         return checkpoint_path(self.folder).is_dir()
 
     @property
+    def told(self) -> str:
+        """What there is to say of it when it is found."""
+        if self.said:
+            return self.said
+        if self.is_whole:
+            return "It is finished, but not loaded."
+        if self.has_checkpoint:
+            return "It was cut off. What is finished of it is kept."
+        return "It was cut off before anything was finished." if self.log.exists() else "It was waiting in the queue."
+
+    @property
     def is_busy(self) -> bool:
         """Whether a Blender holds it, or somebody still writes to the job's folder."""
         return locks.is_held(self.place / "lock") or locks.is_held(self.folder / LOCK)
@@ -124,18 +135,19 @@ def leave(
         folder: where the result goes.
         job: as in ``job.toml``.
         fill: adds what else the job needs to the record's folder.
+
+    Raises:
+        InputError: the disk is full, or cannot be written to; nothing is left behind then.
     """
-    place = root / uuid.uuid4().hex
-    place.mkdir(parents=True)
-    record = Record(place, name, folder, time.time(), _written_ns(folder))
+    record = Record(root / uuid.uuid4().hex, name, folder, time.time(), _written_ns(folder))
     try:
-        record.job_file.write_text(json.dumps(job), encoding="utf-8")
-        fill(place)
+        write_json(record.job_file, job)
+        fill(record.place)
+        record._held = locks.take(record.place / "lock")  # noqa: SLF001 (there is no file to look for yet)
+        record._write()  # noqa: SLF001
     except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
+        record.remove()
         raise
-    record._held = locks.take(place / "lock")  # noqa: SLF001 (there is no file to look for yet)
-    record._write()  # noqa: SLF001
     return record
 
 

@@ -79,6 +79,6 @@ def as_told(error: NvdError | OSError | MemoryError) -> NvdError:
     if isinstance(error, NvdError):
         return error
     if isinstance(error, MemoryError):
-        return MemoryLimitError("There is not enough memory", hint="Use a smaller --height or fewer frames.")
+        return MemoryLimitError("There is not enough memory", hint="Use a smaller height or fewer frames.")
     reason = (error.strerror or str(error) or type(error).__name__).lower()
     return InputError(f"The system refuses: {reason}", where=error.filename or "", hint="Check path and rights.")

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -157,7 +158,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise InputError(
             "The decomposition is not finished" if unfinished else "The folder is no decomposition",
             where=folder,
-            hint="Run nvd decompose with --resume." if unfinished else "Name a folder that nvd decompose has made.",
+            hint="Finish it with Resume, or nvd decompose --resume."
+            if unfinished
+            else "Name a folder that Decompose Clip or nvd decompose has made.",
         )
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -251,9 +254,34 @@ def sweep(folder: Path) -> None:
 def unwritable(path: Path, error: OSError) -> InputError:
     """The sentence for a write that failed."""
     if error.errno in _FULL:
-        return InputError("The disk is full", where=path, hint="Free some space and run again with --resume.")
+        return InputError("The disk is full", where=path, hint="Free some space, and resume.")
     reason = error.strerror or str(error)
-    return InputError(f"The file cannot be written: {reason}", where=path, hint="Choose another place with -o.")
+    return InputError(f"The file cannot be written: {reason}", where=path, hint="Choose another place.")
+
+
+def free_bytes(folder: Path) -> int:
+    """What is free on the disk of a folder, which need not be there yet."""
+    return shutil.disk_usage(next(path for path in (folder, *folder.absolute().parents) if path.exists())).free
+
+
+def check_space(folder: Path, needed_bytes: float, free: float | None = None) -> None:
+    """Refuse to begin what the disk cannot hold.
+
+    Args:
+        folder: where it is to go; need not be there yet.
+        needed_bytes: what it takes.
+        free: bytes that are free, where that is known already.
+
+    Raises:
+        InputError: less is free than is needed.
+    """
+    free = free_bytes(folder) if free is None else free
+    if needed_bytes > free:
+        raise InputError(
+            f"The disk is full: the result needs about {needed_bytes / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free",
+            where=folder,
+            hint="Free some space, choose another place, or use fewer frames.",
+        )
 
 
 def sha256(path: Path) -> str:

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from nvd_core import __version__
 from nvd_core.checkpoints import Checkpoints, save_arrays
-from nvd_core.clip import open_clip, parse_range
+from nvd_core.clip import ClipInfo, open_clip, parse_range
 from nvd_core.conventions import Size
 from nvd_core.costs import Ledger, peak_memory_bytes
 from nvd_core.decomposition import Decomposition
@@ -34,6 +34,7 @@ from nvd_core.folder import (
     Manifest,
     Source,
     channels_path,
+    check_space,
     checkpoint_path,
     is_ours,
     log_path,
@@ -47,7 +48,7 @@ from nvd_core.forecast import disk_bytes
 from nvd_core.masks import open_mattes
 from nvd_core.measure import measure
 from nvd_core.protocol import Artifact, Caution, Done, Event, Metric, encode
-from nvd_core.settings import ALPHA, Job, MaskSource, Settings, Solver, starts_from, working_lines
+from nvd_core.settings import ALPHA, Job, MaskSource, Settings, Shown, Solver, starts_from, working_lines
 from nvd_core.shot import Shot, prepare
 from nvd_core.solution import Solution
 
@@ -96,11 +97,13 @@ def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Even
     ledger, solve = Ledger(), _SOLVERS[job.settings.solver]()
     _check_folder(folder)
     clip = open_clip(Path(job.clip), job.settings.fps)
+    if job.shown:
+        _check_shown(job.shown, clip.info)
     if min(clip.info.size) < _LEAST_PX:
         raise InputError(f"The clip is {clip.info.size}, too small to follow anything in it", where=clip.info.path)
     numbers = parse_range(job.settings.frames, clip.info)
     mattes = open_mattes(job.masks, clip.info, numbers)
-    _check_space(folder, clip.info.size, len(numbers), len(mattes.layers))
+    check_space(folder, disk_bytes(clip.info.size, len(numbers), len(mattes.layers)))
     shot = yield from ledger.phase("prepare", prepare(clip, mattes, numbers, working_lines(job.settings)))
     with _occupied(folder):
         yield from _logged(_solve_and_export(job, shot, solve, folder, ledger, resume=resume), folder, anew=not resume)
@@ -200,14 +203,37 @@ def _check_settings(settings: Settings) -> None:
         raise UsageError("batch is for networks that start from nothing", hint="Add --start none, or leave it out.")
 
 
+def _check_shown(shown: Shown, info: ClipInfo) -> None:
+    """Refuse what is decoded in another way than it is shown."""
+    size = Size(shown.width, shown.height)
+    for is_other, what, hint in (
+        (
+            info.turned and not shown.turns,
+            f"The video is turned by {info.turned} degrees in its metadata, which this Blender does not show",
+            "Export it upright, or use Blender 4.5 or later.",
+        ),
+        (
+            not info.is_even,
+            "The video's frames last unequally long, so that it is shown with some twice and without others",
+            "Export it with a constant frame rate.",
+        ),
+        (
+            shown.frames not in {0, info.count},
+            f"The video has {info.count} frames, but is shown with {shown.frames}",
+            "Add it again without Adjust Playback Rate.",
+        ),
+        (all(size) and size != info.size, f"The clip is {info.size}, but is shown as {size}", "Add it again."),
+    ):
+        if is_other:
+            raise InputError(what, where=info.path, hint=hint)
+
+
 def _check_folder(folder: Path) -> None:
     """Refuse a place that holds something else or cannot be written to."""
     if folder.exists() and not folder.is_dir():
-        raise InputError("The output is a file", where=folder, hint="Name a folder with -o.")
+        raise InputError("The output is a file", where=folder, hint="Name a folder for it.")
     if folder.is_dir() and any(folder.iterdir()) and not is_ours(folder):
-        raise InputError(
-            "The output folder holds something else", where=folder, hint="Choose a new or empty one with -o."
-        )
+        raise InputError("The output folder holds something else", where=folder, hint="Choose a new or an empty one.")
     made = _make(folder)
     try:
         probe = folder / f".{os.getpid()}.probe"
@@ -234,19 +260,6 @@ def _unmake(folders: list[Path]) -> None:
     for path in folders:
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
-
-
-def _check_space(folder: Path, size: Size, frames: int, layers: int) -> None:
-    """Refuse to begin what the disk cannot hold."""
-    needed = disk_bytes(size, frames, layers)
-    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(place).free
-    if needed > free:
-        raise InputError(
-            f"The disk is full: the result needs about {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free",
-            where=place,
-            hint="Free some space, choose another place with -o, or fewer frames with --frames.",
-        )
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, get_type_hints
 
 VERSION: Final = 1
 
@@ -102,6 +102,7 @@ _TYPES: Final[dict[str, type]] = {
     "failed": Failed,
 }
 _NAMES: Final[dict[type, str]] = {kind: name for name, kind in _TYPES.items()}
+_HINTS: Final[dict[type, dict[str, Any]]] = {kind: get_type_hints(kind) for kind in _NAMES}
 
 
 def encode(event: Event, seq: int) -> str:
@@ -110,13 +111,17 @@ def encode(event: Event, seq: int) -> str:
 
 
 def decode(line: str | bytes) -> Event | None:
-    """The event of a line; None for anything that is not one, or of a kind this version does not know."""
+    """The event of a line; None for anything that is not one, or of a kind this version does not know.
+
+    Whoever draws it need not fear a text where a number belongs.
+    """
     data = _object(line)
     kind = _TYPES.get(str(data.get("type")))
     if kind is None or data.get("v") != VERSION:
         return None
+    given = {field.name: data[field.name] for field in fields(kind) if field.name in data}
     try:
-        return kind(**{field.name: data[field.name] for field in fields(kind) if field.name in data})
+        return kind(**given) if all(_fits(value, _HINTS[kind][name]) for name, value in given.items()) else None
     except TypeError:
         return None
 
@@ -124,6 +129,11 @@ def decode(line: str | bytes) -> Event | None:
 def is_cancel(line: str | bytes) -> bool:
     """Whether a line from the parent asks to stop."""
     return _object(line).get("type") == "cancel"
+
+
+def _fits(value: object, hint: Any) -> bool:  # noqa: ANN401
+    """Whether a value is of the kind that a field has; JSON may write a float without its point."""
+    return isinstance(value, hint) or (isinstance(value, int) and abs(value) < 2**53 and isinstance(0.0, hint))
 
 
 def _object(line: str | bytes) -> dict[str, Any]:

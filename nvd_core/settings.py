@@ -108,6 +108,25 @@ class MaskSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """How whoever asks for a job shows the clip: what is decoded must be the same, or layers do not fit.
+
+    Attributes:
+        width: in pixels; 0 if not known.
+        height: in pixels; 0 if not known.
+        frames: of all of a video; 0 if not known.
+        turns: whether a video is turned as its metadata say.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    width: int = 0
+    height: int = 0
+    frames: int = 0
+    turns: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """What to decompose, and how.
 
@@ -115,6 +134,7 @@ class Job:
         clip: video file, folder of pictures, pattern (``shot.####.exr``) or one picture.
         masks: objects front to back; with none the whole clip is one background layer.
         settings: see :class:`Settings`.
+        shown: by a program that will show plate and layers together, as Blender does.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
@@ -122,6 +142,7 @@ class Job:
     clip: str = ""
     masks: tuple[MaskSource, ...] = ()
     settings: Settings = Settings()
+    shown: Shown | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

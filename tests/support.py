@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -95,15 +96,26 @@ def number_of(plate: np.ndarray) -> int:
 
 
 def write_video(
-    path: Path, frames: Iterable[np.ndarray], size: Size = SIZE, *, pixels: str = "yuv420p", **options: str
+    path: Path,
+    frames: Iterable[np.ndarray],
+    size: Size = SIZE,
+    *,
+    pixels: str = "yuv420p",
+    turned: int = 0,
+    is_even: bool = True,
+    **options: str,
 ) -> Path:
-    """A real H.264 file with B-frames and a key frame every ten."""
+    """A real H.264 file with B-frames and a key frame every ten; turned, in degrees, by its metadata alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", options=options) as container:
         stream = container.add_stream("libx264", rate=25, options={"g": "10", "bf": "2", "crf": "12"})
         stream.pix_fmt, stream.width, stream.height = pixels, *size
-        for picture in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        stream.set_display_rotation(turned)
+        for index, picture in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            if not is_even:
+                frame.pts, frame.time_base = 2 * index + index % 2, Fraction(1, 50)
+            container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
 

@@ -1,12 +1,10 @@
 """Decompose Clip."""
 
-from pathlib import Path
-
 import bpy
 
 from nvd_core.errors import NvdError, as_told
 
-from .. import footage, jobs
+from .. import footage, jobs, outlook
 from ..job import Job
 from ..mattes import masks_of
 from ..properties import chosen_settings
@@ -17,15 +15,16 @@ def start_job(context: bpy.types.Context, *, resume: bool) -> Job:
     """Start decomposing what is selected, or queue it.
 
     Raises:
-        NvdError: nothing suitable is selected, a mask is not there, or there is no engine, or the folder is in use.
+        NvdError: nothing suitable is selected, a mask or the engine is not there, the folder is in use, or the disk is
+            too full.
     """
     chosen = footage.selected(context)
+    outlook.refuse_without_room(chosen)
     scene, job = chosen.scene, chosen.footage.job
-    folder = Path(bpy.path.abspath(scene.nvd.folder)) if scene.nvd.folder else chosen.footage.result_folder
     job["settings"] |= chosen_settings(scene)
     masks = masks_of(chosen)
     job["masks"] = masks.job
-    return jobs.start(chosen.name, folder, job, resume=resume, fill=masks.leave)
+    return jobs.start(chosen.name, outlook.folder_of(chosen), job, resume=resume, fill=masks.leave)
 
 
 class NVD_OT_decompose_clip(bpy.types.Operator):

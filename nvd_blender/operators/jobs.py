@@ -1,5 +1,6 @@
-"""What can be done with a job: Cancel, Resume, Load, Forget, Copy Diagnostics."""
+"""What can be done with a job: Cancel, Resume, Load, Forget, Copy Diagnostics, Open Log."""
 
+from pathlib import Path
 from typing import ClassVar
 
 import bpy
@@ -110,6 +111,23 @@ class NVD_OT_copy_diagnostics(_OfJob, bpy.types.Operator):
         return {"FINISHED"}
 
 
+class NVD_OT_open_log(bpy.types.Operator):
+    """Open the folder of the log in the system's file browser"""
+
+    bl_idname = "nvd.open_log"
+    bl_label = "Open Log"
+    bl_options: ClassVar = {"INTERNAL"}
+
+    folder: bpy.props.StringProperty(name="Folder", description="Where the log lies", subtype="DIR_PATH")
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        """Hand it to the system."""
+        if not Path(self.folder).is_dir():
+            self.report({"ERROR"}, f"The log is gone ({self.folder}).")
+            return {"CANCELLED"}
+        return bpy.ops.wm.path_open(filepath=self.folder)
+
+
 register, unregister = bpy.utils.register_classes_factory(
-    (NVD_OT_cancel, NVD_OT_resume_job, NVD_OT_load_job, NVD_OT_forget_job, NVD_OT_copy_diagnostics)
+    (NVD_OT_cancel, NVD_OT_resume_job, NVD_OT_load_job, NVD_OT_forget_job, NVD_OT_copy_diagnostics, NVD_OT_open_log)
 )

@@ -29,6 +29,8 @@ class ClipInfo:
         first: number of the first frame, as the plate counts (files by their names, videos from 1).
         count: number of frames.
         files: every file that the content comes from, in order.
+        turned: degrees, counterclockwise, by which metadata turn what is stored; frames are upright.
+        is_even: whether all frames last equally long.
     """
 
     path: Path
@@ -38,6 +40,8 @@ class ClipInfo:
     first: int
     count: int
     files: tuple[Path, ...] = field(repr=False)
+    turned: int = 0
+    is_even: bool = True
 
     @property
     def numbers(self) -> range:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast, final
 
@@ -117,8 +117,9 @@ def open_video(path: Path) -> Video:
             files=(path,),
         )
     video = Video(info, timestamps)
-    next(video.frames([1]))
-    return video
+    plate = next(video.frames([1]))
+    size = Size(plate.shape[1], plate.shape[0])
+    return replace(video, info=replace(info, size=size, turned=_turned(path), is_even=_are_even(timestamps)))
 
 
 def _opened(path: Path) -> InputContainer:
@@ -174,18 +175,30 @@ def _advance(decoded: Iterator[av.VideoFrame], wanted: int, number: int, path: P
     try:
         for frame in decoded:
             if frame.pts is not None and frame.pts >= wanted:
-                if frame.rotation:
-                    raise InputError(
-                        f"The video is turned by {frame.rotation} degrees in its metadata",
-                        where=path,
-                        hint="Export it upright.",
-                    )
                 return frame
     except FFmpegError as error:
         raise InputError(f"Frame {number} of the video is damaged", where=path, hint="Export it again.") from error
     raise InputError(f"The video ends before frame {number}", where=path, hint="Copy or export it again.")
 
 
+def _are_even(timestamps: tuple[int, ...]) -> bool:
+    """Whether times are equally far apart, but for the rounding to whole ticks."""
+    even = np.linspace(timestamps[0], timestamps[-1], len(timestamps))
+    return bool(np.abs(even - timestamps).max() <= 1)
+
+
+def _turned(path: Path) -> int:
+    """By how many degrees metadata turn the frames, counterclockwise."""
+    with _opened(path) as container:
+        degrees = next(container.decode(video=0)).rotation
+    if abs(degrees - 90 * round(degrees / 90)) > 1:
+        raise InputError(
+            f"The video is turned by {degrees} degrees in its metadata", where=path, hint="Export it upright."
+        )
+    return degrees
+
+
 def _filtered(graph: av.filter.Graph, frame: av.VideoFrame) -> Num[np.ndarray, "..."]:
     graph.push(frame)
-    return graph.pull().to_ndarray()
+    stored = graph.pull().to_ndarray()
+    return np.ascontiguousarray(np.rot90(stored, round(frame.rotation / 90)))

@@ -16,46 +16,19 @@ os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile with space")
 os.environ.pop("NVD_PYTHON", None)
 
 import bpy  # noqa: E402 (it reads the environment)
+from recorder import Layout, drawn  # noqa: E402
 
 seen: dict = {"version": bpy.app.version_string}
 package = "bl_ext.user_default.nvd_blender"
 
 
-class Layout:
-    """Takes down what a panel shows."""
-
-    def __init__(self) -> None:
-        self.text, self.buttons = [], []
-
-    def box(self, **_options) -> "Layout":
-        return self
-
-    row = column = box
-
-    def label(self, *, text: str, **_options) -> None:
-        self.text.append(text)
-
-    def prop(self, _owner, _name: str, *, text: str = "") -> None:
-        self.text.append(text)
-
-    def progress(self, *, factor: float, text: str) -> None:
-        assert 0 <= factor <= 1
-        self.text.append(text)
-
-    def operator(self, name: str, *, text: str = "", **_options) -> SimpleNamespace:
-        self.buttons.append(text or name)
-        return SimpleNamespace()
-
-
 def shown(draw=None) -> str:
     """All that the preferences, or another panel, show."""
-    layout = Layout()
     if draw:
-        draw(layout)
+        draw(layout := Layout())
     else:
-        chosen = SimpleNamespace(layout=layout, neural=prefs().neural, wheels=prefs().wheels, python=prefs().python)
-        module("preferences").NVD_AP_preferences.draw(chosen, bpy.context)
-    return " ".join([*layout.text, *(f"[{button}]" for button in layout.buttons)])
+        layout = drawn(module("preferences").NVD_AP_preferences, prefs())
+    return " ".join([*layout.texts, *(f"[{button}]" for button in layout.buttons)])
 
 
 def module(name: str):

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 step = sys.argv[1]
 zip_path, engine_python, clip, out = (Path(argument) for argument in sys.argv[2:6])
@@ -19,6 +18,7 @@ os.environ["NVD_PYTHON"] = str(engine_python)
 os.environ["HOME"] = os.environ["XDG_CACHE_HOME"] = str(out)  # Blender keeps thumbnails of what it shows
 
 import bpy  # noqa: E402 (it reads the environment)
+from recorder import Layout  # noqa: E402
 
 seen: dict = {}
 bpy.ops.wm.read_factory_settings(use_empty=True)
@@ -27,9 +27,9 @@ if step == "start":
     bpy.ops.extensions.package_install_files(filepath=str(zip_path), repo="user_default", enable_on_install=True)
 else:
     bpy.ops.preferences.addon_enable(module=package)
-compat, diagnostics, jobs, locks, panels, previews, progress, records = (
+compat, diagnostics, jobs, locks, outlook, panels, previews, progress, records = (
     __import__(f"{package}.{name}", fromlist=["*"])
-    for name in ("compat", "diagnostics", "jobs", "locks", "panels", "previews", "progress", "records")
+    for name in ("compat", "diagnostics", "jobs", "locks", "outlook", "panels", "previews", "progress", "records")
 )
 NvdError = __import__("nvd_core.errors", fromlist=["*"]).NvdError
 
@@ -60,21 +60,6 @@ def fails(call, *arguments) -> str:
     return ""
 
 
-class Layout:
-    """What a panel draws on: texts and operators are noted."""
-
-    def __init__(self, notes=None) -> None:
-        self.notes = [] if notes is None else notes
-
-    def __getattr__(self, name):
-        def draw(*arguments, **options):
-            self.notes += [str(options[key]) for key in ("text",) if options.get(key)]
-            self.notes += [argument for argument in arguments if isinstance(argument, str) and name == "operator"]
-            return SimpleNamespace() if name == "operator" else Layout(self.notes)
-
-        return draw
-
-
 def drawn() -> list[str]:
     layout = Layout()
     progress.draw_jobs(layout)
@@ -101,6 +86,16 @@ def leave_alone() -> None:
     while True:
         time.sleep(0.01)
         jobs._poll_all()
+
+
+def rival() -> None:
+    """Another Blender, while the first one's worker is at work."""
+    seen["to_the_second"] = [jobs.look_for_left(), [job.name for job in jobs.listed()]]
+    started = jobs.start("rival", out / "result", job_of("1-2"), resume=False)
+    poll_until(lambda: not started.is_active)
+    seen["rival"], seen["offer"] = started.error, drawn()
+    bpy.ops.nvd.forget_job(job=started.key)
+    (out / "rival.json").write_text(json.dumps(seen))
 
 
 def take_up() -> None:
@@ -133,7 +128,7 @@ def queue() -> None:
 
     def both_ended() -> bool:
         nonlocal opened
-        if opened < 20 and one.state == "running" and one.stage != "start":
+        while opened < 20 and one.state == "running" and one.stage != "start":
             bpy.ops.wm.open_mainfile(filepath=str(out / "a.blend"))
             opened += 1
         if (states := [one.state, two.state]) not in order:
@@ -154,9 +149,33 @@ def fail() -> None:
     seen["another_writer"] = said
     seen["after_failure"] = drawn()
     seen["diagnostics"] = diagnostics.text(failed)
+    browser = out / "bin" / "xdg-open"  # stands for the system's file browser
+    browser.parent.mkdir()
+    browser.write_text(f"#!/bin/sh\nls \"$1\" > '{out}/opened.part' && mv '{out}/opened.part' '{out}/opened'\n")
+    browser.chmod(0o755)
+    os.environ["PATH"] = f"{browser.parent}:{os.environ['PATH']}"
+    bpy.ops.nvd.open_log(folder=str(failed.record.place))
+    poll_until((out / "opened").is_file)
+    seen["opened_log"] = (out / "opened").read_text().split()
+    seen["no_log"] = fails(lambda: bpy.ops.nvd.open_log(folder=str(out / "gone")))
     seen["copied"] = list(bpy.ops.nvd.copy_diagnostics(job=failed.key))
     seen["resumed_after_failure"] = list(bpy.ops.nvd.resume_job(job=failed.key))
     seen["left_by_failure"] = records_left()
+
+
+def replace() -> None:
+    """What has unfinished work is forgotten when another job writes over it, and not before."""
+    old = jobs.start("old", out / "old", job_of("", "sign"), resume=False)
+    poll_until(lambda: list((out / "old" / "checkpoint").glob("*.map.safetensors")))
+    old.cancel()
+    poll_until(lambda: not jobs.any_running())
+    wrong = {**job_of("1-2"), "masks": [{"name": "sign", "path": str(out / "gone")}]}
+    seen["beside"] = []
+    for name, job in (("wrong", wrong), ("new", job_of("1-2"))):
+        jobs.start(name, out / "old", job, resume=False)
+        poll_until(lambda: not jobs.any_running())
+        seen["beside"].append([one.name for one in jobs.listed()])
+    seen["wrong"] = drawn()
 
 
 def load() -> None:
@@ -177,7 +196,7 @@ def load() -> None:
 
 
 def show() -> None:
-    pictures = sorted((clip / "frames").iterdir())[:2]
+    pictures, before = sorted((clip / "frames").iterdir())[:2], len(list(out.glob("**/thumbnails/**/*")))
     shutil.copy(pictures[0], out / "preview.png")
 
     def shown():
@@ -194,6 +213,12 @@ def show() -> None:
         previews.show("job", "", str(out / "preview.png"))
         seen["pictures"].append(shown()[:5])
     previews.show("job", "sign", "/nowhere.png")
+    for damaged in ("", "no picture"):
+        (out / "preview.png").write_text(damaged)
+        previews.show("job", "", str(out / "preview.png"))
+        seen["pictures"].append(shown()[:2])
+    seen["thumbnails"] = len(list(out.glob("**/thumbnails/**/*"))) - before
+    seen["images"] = len([image for image in bpy.data.images if "preview" in image.name])
     seen["icons"] = len(previews.icons("job")), len(previews.icons("other"))
     previews.drop("job")
     seen["dropped"] = previews.icons("job")
@@ -207,6 +232,20 @@ def foresee() -> None:
     strip = strips.new_image(name="shot", filepath=str(frames[0]), channel=1, frame_start=1)
     for frame in frames[1:]:
         strip.elements.append(frame.name)
+    many = shutil.disk_usage(out).free // (18 * 4096**2) + 2
+    huge = strips.new_image(name="huge", filepath=str(out / "huge.000001.png"), channel=2, frame_start=1)
+    for number in range(2, many):
+        huge.elements.append(f"huge.{number:06d}.png")
+    huge.frame_final_duration = many - 1
+    scene.sequence_editor.active_strip = huge
+    panels._draw_forecast(Layout(), bpy.context)
+    poll_until(lambda: outlook._free)
+    panels._draw_forecast(layout := Layout(), bpy.context)
+    seen["too_large"] = [" ".join(layout.notes), fails(bpy.ops.nvd.decompose_clip)]
+    scene.nvd.settings.height = 20
+    panels._draw_forecast(layout := Layout(), bpy.context)
+    seen["too_low"] = [" ".join(layout.notes), fails(bpy.ops.nvd.decompose_clip)]
+    scene.nvd.settings.height = 0
     seen["forecasts"] = []
     for chosen in (None, strip):
         scene.sequence_editor.active_strip = chosen
@@ -256,7 +295,10 @@ def quit_at_work() -> None:
 
 if step == "start":
     leave_alone()
-for part in (take_up, queue, fail, load, show, foresee, come_and_go):
+if step == "rival":
+    rival()
+    sys.exit()
+for part in (take_up, queue, fail, replace, load, show, foresee, come_and_go):
     part()
 (out / "after.json").write_text(json.dumps(seen))
 quit_at_work()

@@ -170,6 +170,21 @@ render(result, "movie_unedited")
 scene.frame_start, scene.frame_end = 1, movie.frame_final_duration
 render(scene, "movie_strip")
 
+# -- movies that are not shown as they are stored -----------------------------------------------------------
+for name in ("turned", "uneven"):
+    strips.remove(movie)
+    movie = strips.new_movie(
+        name=name, filepath=str(clips / f"{name}.mp4"), channel=1, frame_start=1, fit_method="ORIGINAL"
+    )
+    scene.sequence_editor.active_strip = movie
+    seen[name] = fails(bpy.ops.nvd.decompose_clip)
+    if not seen[name]:
+        result = results.result_scene(clips / f"{name}_nvd")
+        render(result, f"{name}_unedited")
+        scene.render.resolution_x, scene.render.resolution_y = result.render.resolution_x, result.render.resolution_y
+        scene.frame_start, scene.frame_end = 1, movie.frame_final_duration
+        render(scene, f"{name}_strip")
+
 # -- movie clip, of pictures that are numbered from 0 --------------------------------------------------
 clip = bpy.data.movieclips.load(str(clips / "zero" / "z.0000.png"))
 with bpy.context.temp_override(edit_movieclip=clip):

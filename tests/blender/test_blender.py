@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import av
 import numpy as np
 import pytest
 from blenders import BLENDERS
+from support import write_video
 
 from nvd_core.clip.pictures import read_rgb, write_png
 from nvd_core.conventions import Size
@@ -59,7 +59,7 @@ def session(request: pytest.FixtureRequest, extension: Path, tmp_path_factory: p
 
 
 def _clips(folder: Path) -> Path:
-    """``plates/`` numbered from 101 with ``masks/``, ``zero/`` numbered from 0, and ``movie.mp4``."""
+    """``plates/`` numbered from 101 with ``masks/``, ``zero/`` numbered from 0, and movies."""
     demo = write_clip(folder / "demo", FRAMES, SIZE)
     plates = [read_rgb(path) for path in sorted(demo.frames.iterdir())]
     for index, plate in enumerate(plates):
@@ -68,12 +68,9 @@ def _clips(folder: Path) -> Path:
         write_png(folder / "zero" / f"z.{index:04d}.png", plate)
     for index, path in enumerate(sorted(demo.masks["sign"].iterdir())):
         write_png(folder / "masks" / f"mask.{FIRST + index:04d}.png", read_rgb(path))
-    with av.open(str(folder / "movie.mp4"), "w") as container:
-        stream = container.add_stream("libx264", rate=24, options={"crf": "12"})
-        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
-        for plate in plates[:5]:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(plate, format="rgb24")))
-        container.mux(stream.encode())
+    write_video(folder / "movie.mp4", plates[:5], SIZE)
+    write_video(folder / "turned.mp4", plates[:3], SIZE, turned=-90)
+    write_video(folder / "uneven.mp4", plates[:3], SIZE, is_even=False)
     return folder
 
 
@@ -85,6 +82,7 @@ def nvd(*arguments: object) -> None:
 def test_the_zip_is_valid(session: Session, extension: Path):
     tool = next(session.blender.parents[1].rglob("blender_ext.py"))
     subprocess.run([session.blender, tool, "validate", extension], check=True, capture_output=True)
+    assert extension.stat().st_size < 1 << 20
 
 
 def test_enabling_brings_nothing_heavy_into_blender(session: Session):
@@ -128,6 +126,21 @@ def test_unedited_equals_the_plate(session: Session):
 def test_unedited_movie_equals_the_strip(session: Session):
     assert session.seen["movie_range"] == [1, 5]
     assert difference(session.pictures("movie_unedited"), session.pictures("movie_strip")) == 0
+
+
+def test_a_movie_that_is_turned_by_its_metadata_is_upright_or_refused(session: Session):
+    if session.seen["turned"]:
+        assert session.seen["version"] < "4.5"
+        assert "turned by -90 degrees" in session.seen["turned"]
+        return
+    assert session.seen["version"] > "4.5"
+    shown = session.pictures("turned_strip")
+    assert shown[0].shape[:2] == (SIZE.width, SIZE.height)
+    assert difference(session.pictures("turned_unedited"), shown) == 0
+
+
+def test_a_movie_whose_frames_last_unequally_long_is_refused(session: Session):
+    assert "last unequally long" in session.seen["uneven"]
 
 
 @pytest.mark.parametrize(("ours", "mode"), [("painted", "keep-plate"), ("rebuilt", "rebuild")])

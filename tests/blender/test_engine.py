@@ -74,6 +74,7 @@ def test_a_wrong_wheel_folder_shows_the_failing_line_and_can_be_mended(seen: dic
     for told in (seen["bad_wheels"], seen["after_bad_wheels"]):
         assert "Installing packages failed: No matching distribution found for" in told
     assert "engine.log" in seen["after_bad_wheels"]
+    assert "[nvd.open_log]" in seen["after_bad_wheels"]
     assert "not finished" in seen["after_bad_wheels"]
     assert "[Install Engine]" in seen["after_bad_wheels"]
     assert seen["half_made"] == [True, True]

@@ -10,12 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import psutil
 import pytest
 from blenders import BLENDERS
-from support import differing, results, solve, wait_until
+from support import differing, results, solve, tree, wait_until
 
-from nvd_core.clip.pictures import read_rgb
+from nvd_core.clip.pictures import read_rgb, write_png
 from nvd_core.conventions import Size
 from nvd_core.demo_clip import DemoClip, write_clip
 from nvd_core.jobs import read_job
@@ -24,9 +25,10 @@ pytestmark = pytest.mark.skipif(not BLENDERS, reason="NVD_BLENDERS names no Pyth
 
 
 class Sessions(NamedTuple):
-    """A Blender that was killed, and the one after it."""
+    """A Blender that was killed, one that wanted the same folder meanwhile, and the one after them."""
 
     killed: dict[str, Any]
+    rival: dict[str, Any]
     after: dict[str, Any]
     out: Path
 
@@ -51,6 +53,7 @@ def sessions(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Sessions:
     out = tmp_path_factory.mktemp("out")
+    write_png(out / "huge.000001.png", np.zeros((4096, 4096, 3), np.uint8))
     script, clip = Path(__file__).with_name("jobs_session.py"), small_demo.frames.parent
     command, rest = [request.param, script], [extension, sys.executable, clip, out]
     with (out / "start.log").open("wb") as log:
@@ -59,6 +62,12 @@ def sessions(
             wait_until((out / "start.json").is_file, blender)
             killed = json.loads((out / "start.json").read_text())
             worker = psutil.Process(killed["worker"])
+            worker.suspend()  # it shall not be ready before the other Blender has come
+            before = tree(out / "result")
+            done = subprocess.run([*command, "rival", *rest], capture_output=True, text=True, check=False, cwd=out)
+            assert (out / "rival.json").is_file(), done.stdout[-3000:] + done.stderr[-3000:]
+            rival = json.loads((out / "rival.json").read_text()) | {"damaged": differing(tree(out / "result"), before)}
+            worker.resume()
         finally:
             blender.kill()
         assert blender.wait() == -signal.SIGKILL, (out / "start.log").read_text()[-3000:]
@@ -74,7 +83,7 @@ def sessions(
     assert (out / "after.json").is_file(), done.stdout[-3000:] + done.stderr[-3000:]
     assert "Traceback" not in done.stdout + done.stderr
     assert done.returncode == 0, "it quit with a job at work"
-    return Sessions(killed, json.loads((out / "after.json").read_text()), out)
+    return Sessions(killed, rival, json.loads((out / "after.json").read_text()), out)
 
 
 def test_a_worker_ends_with_its_blender_and_keeps_its_checkpoint(sessions: Sessions) -> None:
@@ -85,6 +94,14 @@ def test_a_worker_ends_with_its_blender_and_keeps_its_checkpoint(sessions: Sessi
 def test_another_blender_is_not_offered_what_this_one_works_on(sessions: Sessions) -> None:
     assert sessions.killed["states"] == ["running", "waiting"]
     assert sessions.killed["to_others"] == [0, True]
+
+
+def test_two_blenders_on_one_folder_do_not_disturb_each_other(sessions: Sessions) -> None:
+    assert sessions.rival["to_the_second"] == [True, []]
+    assert "Another job is writing to the folder" in sessions.rival["rival"]
+    assert "Wait for it, or choose another" in sessions.rival["rival"]
+    assert "Resume rival" in sessions.rival["offer"]
+    assert sessions.rival["damaged"] == []
 
 
 def test_the_next_blender_offers_what_was_cut_off(sessions: Sessions) -> None:
@@ -116,11 +133,13 @@ def test_two_jobs_on_one_folder_are_refused(sessions: Sessions) -> None:
 
 
 def test_a_failure_has_words_and_diagnostics(sessions: Sessions) -> None:
-    assert {"Resume again", "Forget", "Copy Diagnostics"} <= set(sessions.after["after_failure"])
+    assert {"Resume again", "Forget", "Copy Diagnostics", "nvd.open_log"} <= set(sessions.after["after_failure"])
     text = sessions.after["diagnostics"]
     for words in ("Another job is writing", "Blender: ", "Extension: ", "Engine: ", "System: ", "worker.log:"):
         assert words in text
     assert '"type": "done"' in text or '"type": "artifact"' in text  # of events.jsonl
+    assert "worker.log" in sessions.after["opened_log"]
+    assert "The log is gone" in sessions.after["no_log"]
     assert sessions.after["copied"] == ["FINISHED"]
     assert sessions.after["resumed_after_failure"] == ["FINISHED"]
     assert sessions.after["left_by_failure"] == 0
@@ -136,11 +155,12 @@ def test_a_result_that_is_whole_is_loaded(sessions: Sessions) -> None:
 def test_previews_are_shown_replaced_and_freed(sessions: Sessions, small_demo: DemoClip) -> None:
     assert sessions.after["previews"] == [["sign", True], ["background", True]]
     corners = [read_rgb(path)[-1, 0].tolist() for path in sorted(small_demo.frames.iterdir())[:2]]
-    first, second, missing = sessions.after["pictures"]
-    assert (first[:2], second[:2], missing[:2]) == ([160, 96], [160, 96], [0, 0])
+    first, second, missing, *damaged = sessions.after["pictures"]
+    assert (first[:2], second[:2], missing, damaged) == ([160, 96], [160, 96], second, [[160, 96]] * 2)
     for shown, corner in zip((first, second), corners, strict=True):
         assert max(abs(one - other) for one, other in zip(shown[2:], corner, strict=True)) <= 1
-    assert sessions.after["icons"] == [2, 0]
+    assert sessions.after["icons"] == [1, 0]
+    assert (sessions.after["thumbnails"], sessions.after["images"]) == (0, 0)
     assert sessions.after["dropped"] == []
 
 
@@ -148,6 +168,24 @@ def test_the_panel_says_what_a_clip_will_take(sessions: Sessions) -> None:
     nothing, strip = sessions.after["forecasts"]
     assert nothing == []
     assert " ".join(strip) == "About 10 s, 0.3 GB of memory, 0.1 GB on disk"
+
+
+def test_a_disk_that_cannot_hold_the_result_is_told_and_refused(sessions: Sessions) -> None:
+    for told in sessions.after["too_large"]:
+        assert "The disk is full: the result needs about" in told
+        assert "Free some space, choose another place" in told
+
+
+def test_a_height_that_is_too_low_is_told_and_refused(sessions: Sessions) -> None:
+    for told in sessions.after["too_low"]:
+        assert "Height is 20. Set 64 or more" in told
+
+
+def test_a_job_is_forgotten_when_another_writes_over_its_work(sessions: Sessions) -> None:
+    beside, instead = sessions.after["beside"]
+    assert beside[-2:] == ["old", "wrong"]
+    assert instead[-1:] == ["new"]
+    assert not {"old", "wrong"} & set(instead)
 
 
 def test_a_hundred_times_disabled_leaves_nothing_behind(sessions: Sessions) -> None:

@@ -269,7 +269,7 @@ def test_no_room_for_a_first_checkpoint_leaves_nothing_behind(tmp_path: Path) ->
         "decompose", frames, "-o", tmp_path / "out", "--preset=preview",
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )  # fmt: skip
-    refused(done, "disk is full", "--resume")
+    refused(done, "disk is full", "and resume")
     assert not (tmp_path / "out").exists()
 
 
@@ -297,7 +297,7 @@ def test_a_job_that_filled_the_disk_goes_on_once_there_is_room(when: str, small_
         with pytest.raises(OSError, match="No space"):
             ballast.write_bytes(bytes(16 << 20))
         out, talk = process.communicate()
-    refused(subprocess.CompletedProcess(run, process.returncode, out, talk), "disk is full", "--resume")
+    refused(subprocess.CompletedProcess(run, process.returncode, out, talk), "disk is full", "and resume")
     assert not (folder / "manifest.json").exists()
     assert not list(folder.rglob("*.part*"))
     ballast.unlink()

@@ -60,14 +60,19 @@ def panel() -> Place:
     return sequencer("UI")
 
 
+def layers() -> Place:
+    """The sidebar beside the shot."""
+    return place("IMAGE_EDITOR", "UI", lambda space: space.ui_mode == "VIEW")
+
+
 def image_editor(mode: str) -> Place:
     return place("IMAGE_EDITOR", of=lambda space: space.ui_mode == mode)
 
 
 def facts() -> dict[str, Any]:
     """What undo must not lose."""
-    scene = bpy.context.window.workspace.sequencer_scene
-    results = module("compositor").results()
+    scene = next((one for one in bpy.data.scenes if one.sequence_editor), None)
+    results = module("results").results()
     return {
         "objects": [mask.name for mask in scene.nvd.masks] if scene else [],
         "strips": [strip.type for strip in scene.sequence_editor.strips] if scene else [],
@@ -84,7 +89,7 @@ def painted(result) -> int:
 
 
 def atlas(result):
-    return next(iter(module("compositor").atlas_nodes(result).values())).image
+    return next(iter(module("results").atlas_nodes(result).values())).image
 
 
 def shot(name: str) -> Walk:
@@ -171,7 +176,7 @@ def add_object() -> Walk:
     with place("PREFERENCES").override():
         bpy.ops.wm.window_close()
     yield 0.5
-    yield from hands.press(panel(), "nvd.edit_masks")
+    yield from hands.press(panel(), "nvd.edit_objects")
     yield from hands.point_at(panel(), r"nvd.masks\[0\].path")
     yield from hands.write(spec["masks"])
 
@@ -259,20 +264,14 @@ def undo_result() -> Walk:
     seen["result_redone"] = facts()
 
 
-def open_atlas() -> Walk:
-    """An editor to paint in, one that shows the shot, and the result's scene."""
-    small, large = place("FILE_BROWSER").area, place("SEQUENCE_EDITOR", "PREVIEW").area
-    small.ui_type = large.ui_type = "IMAGE_EDITOR"
-    bpy.context.window.scene = module("compositor").results()[0]
-    yield 0.5
-    yield from hands.press(panel(), 'nvd.paint_atlas.*layer="object1"')
-    small.spaces.active.ui_mode, small.spaces.active.image = "VIEW", bpy.data.images["Viewer Node"]
+def open_layers() -> Walk:
+    """One click: atlas and shot side by side."""
+    yield from hands.press(panel(), "nvd.open_layers")
+    yield from hands.until(lambda: bpy.context.window.workspace.name == "Layers")
+    yield from hands.until(lambda: len([one for one in hands.places() if one.area.type == "IMAGE_EDITOR"]) > 1)
+    yield from hands.until(lambda: layers().region.active_panel_category == "Layers")
     bpy.context.scene.frame_set(bpy.context.scene.frame_current + 4)
-    yield 1.0
-    for mode in ("VIEW", "PAINT"):
-        with image_editor(mode).override():
-            bpy.ops.image.view_all(fit_view=True)
-    yield 1.0
+    yield 3.0
     tools = bpy.context.window.scene.tool_settings.image_paint
     seen["canvas"] = [tools.canvas.name, tools.mode, tools.brush.name]
 
@@ -284,7 +283,7 @@ def paint() -> Walk:
     x, y = where.middle()
     yield from hands.drag([(x - 30 + 3 * step, y - 10 + step) for step in range(20)])
     yield 1.0
-    seen["stroke"] = facts() | {"dirty": atlas(module("compositor").results()[0]).is_dirty}
+    seen["stroke"] = facts() | {"dirty": atlas(module("results").results()[0]).is_dirty}
 
 
 def undo_stroke() -> Walk:
@@ -297,22 +296,78 @@ def redo_stroke() -> Walk:
     seen["stroke_redone"] = facts()
 
 
-def save_atlas() -> Walk:
-    yield from hands.mouse("mousemove", *image_editor("PAINT").middle())
-    yield from hands.key("alt+s")
+def unlit() -> Walk:
+    """The slider of the layer's light, all the way down."""
+    yield from slide("Light", "0")
+
+
+def lit_again() -> Walk:
+    yield from slide("Light", "1")
+
+
+def hidden() -> Walk:
+    yield from hands.press(layers(), "^nvd_layers.*visible$")
     yield 1.0
-    seen["saved"] = facts() | {"dirty": atlas(module("compositor").results()[0]).is_dirty}
+
+
+def shown_again() -> Walk:
+    yield from hands.press(layers(), "^nvd_layers.*visible$")
+    yield 1.0
+
+
+def compared() -> Walk:
+    """The plate over the shot."""
+    yield from hands.point_at(layers(), r"Plate over the result.*default_value")
+    yield from hands.write("1")
+    yield 1.0
+    yield from shot(f"{number():02}-plate")
+    yield from hands.point_at(layers(), r"Plate over the result.*default_value")
+    yield from hands.write("0")
+    yield 1.0
+
+
+def slide(control: str, value: str) -> Walk:
+    """Write a number into a slider of the front layer."""
+    group = module("layers").group_of(bpy.context.window.scene, "object1")
+    yield from hands.point_at(layers(), rf"Layer object1.*inputs\[{group.inputs.find(control)}\]")
+    yield from hands.write(value)
+    yield 1.0
+
+
+def save_atlas() -> Walk:
+    yield from hands.press(layers(), 'nvd.save_atlas.*layer="object1"')
+    yield 1.0
+    seen["saved"] = facts() | {"dirty": atlas(module("results").results()[0]).is_dirty}
 
 
 def add_result() -> Walk:
-    yield from hands.press(panel(), "nvd.add_result")
+    yield from hands.press(layers(), "nvd.add_result")
     yield 0.5
     seen["added"] = facts()
-    where = sequencer()
+    where = image_editor("VIEW")
     yield from undo(where, "ctrl+z")
     seen["added_undone"] = facts()
     yield from undo(where, "ctrl+shift+z")
     seen["added_redone"] = facts()
+
+
+def render_result() -> Walk:
+    """Through its dialog; Blender renders in a window of its own."""
+    yield from hands.press(layers(), "nvd.render_result")
+    yield from hands.key("Return")
+    yield from hands.until(lambda: len(list(OUT.parent.rglob("*_render/v001/*.exr"))) == spec["frames"])
+    yield from hands.until(lambda: "IMAGE" in facts()["strips"])
+    seen["rendered"] = facts()["strips"]
+
+
+def back_to_the_edit() -> Walk:
+    for window in bpy.context.window_manager.windows[1:]:
+        with bpy.context.temp_override(window=window):
+            bpy.ops.wm.window_close()
+    bpy.context.window.workspace = bpy.data.workspaces["Video Editing"]
+    yield 1.0
+    bpy.context.window.workspace.sequencer_scene.frame_set(6)
+    yield 3.0
 
 
 def save_file() -> Walk:
@@ -322,21 +377,19 @@ def save_file() -> Walk:
 
 def reopen() -> Walk:
     """The next day: another Blender, with the user's preferences."""
-    bpy.context.scene.frame_set(bpy.context.scene.frame_current + 1)
     yield 2.0
     seen["reopened"] = facts()
 
 
 def edited() -> Walk:
-    """What the Sequencer makes of it."""
-    area = image_editor("PAINT").area
-    area.ui_type = "SEQUENCE_EDITOR"
-    area.spaces.active.view_type = "PREVIEW"
-    scene = bpy.context.window.workspace.sequencer_scene
-    yield 0.5
-    with place("SEQUENCE_EDITOR", "PREVIEW").override():
-        scene.frame_set(scene.frame_start + 5)
-        bpy.ops.sequencer.view_all_preview()
+    """What the Sequencer makes of it at another time."""
+    bpy.context.window.workspace.sequencer_scene.frame_set(9)
+    yield 3.0
+
+
+def layers_again() -> Walk:
+    yield from hands.press(panel(), "nvd.open_layers")
+    yield from hands.until(lambda: bpy.context.window.workspace.name == "Layers")
     yield 3.0
 
 
@@ -344,9 +397,10 @@ WALKS = {
     "first": [
         install, video_editing, add_strip, open_tab, choose_engine, add_object, undo_object,
         forecast, decompose, cancel, resume, preview, finish, undo_result,
-        open_atlas, paint, undo_stroke, redo_stroke, save_atlas, add_result, save_file,
+        open_layers, paint, undo_stroke, redo_stroke, unlit, lit_again, hidden, shown_again, compared,
+        save_atlas, add_result, render_result, back_to_the_edit, save_file,
     ],
-    "next": [reopen, edited],
+    "next": [reopen, edited, layers_again],
 }  # fmt: skip
 
 

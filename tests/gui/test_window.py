@@ -65,7 +65,7 @@ def walked(extension: Path, tmp_path_factory: pytest.TempPathFactory) -> Walked:
     PICTURES.mkdir(parents=True)
     spec = {"out": out, "pictures": PICTURES, "extension": extension, "clip": shot, "masks": demo.masks["sign"]}
     (out / "spec.json").write_text(
-        json.dumps({name: str(path) for name, path in spec.items()} | {"python": sys.executable})
+        json.dumps({name: str(path) for name, path in spec.items()} | {"python": sys.executable, "frames": FRAMES})
     )
     first = walk([*command, "--factory-startup"], "first", out)
     walked = Walked(first, walk([*command, str(out / "shot.blend")], "next", out))
@@ -141,8 +141,8 @@ def test_a_stroke_on_the_atlas_shows_in_the_shot(walked: Walked) -> None:
     assert walked.first["unpainted"]["painted"] == 0
     assert walked.first["stroke"]["painted"] > 500
     assert walked.first["stroke"]["dirty"]
-    assert walked.paint("open-atlas", ATLAS) == walked.paint("open-atlas", SHOT) == 0
-    assert walked.changed("open-atlas", "paint", SHOT) > 0.005
+    assert walked.paint("open-layers", ATLAS) == walked.paint("open-layers", SHOT) == 0
+    assert walked.changed("open-layers", "paint", SHOT) > 0.005
     assert walked.paint("paint", ATLAS) > 1000
     assert walked.paint("paint", SHOT) > 100
 
@@ -156,6 +156,18 @@ def test_undoing_a_stroke_leaves_everything_else(walked: Walked) -> None:
     assert not walked.first["saved"]["dirty"]
 
 
+def test_light_eye_and_comparison_show_at_once(walked: Walked) -> None:
+    assert walked.changed("redo-stroke", "unlit", SHOT) > 0.002
+    assert walked.changed("redo-stroke", "lit-again", SHOT) == 0
+    assert walked.paint("hidden", SHOT) == walked.paint("plate", SHOT) == 0
+    assert walked.paint("shown-again", SHOT) == walked.paint("compared", SHOT) == walked.paint("paint", SHOT)
+
+
+def test_the_rendered_shot_lies_in_the_edit(walked: Walked) -> None:
+    assert walked.first["rendered"] == ["MOVIE", "SCENE", "IMAGE"]
+    assert walked.paint("back-to-the-edit", EDIT) > 300
+
+
 def test_the_result_goes_above_the_strip_and_can_be_undone(walked: Walked) -> None:
     assert walked.first["added"]["strips"] == walked.first["added_redone"]["strips"] == ["MOVIE", "SCENE"]
     assert walked.first["added_undone"]["strips"] == ["MOVIE"]
@@ -163,9 +175,13 @@ def test_the_result_goes_above_the_strip_and_can_be_undone(walked: Walked) -> No
 
 
 def test_the_paint_is_there_when_the_file_is_opened_again(walked: Walked) -> None:
-    assert walked.next["reopened"] == walked.first["added_redone"]
-    assert walked.paint("reopen", SHOT) > 100
-    assert walked.paint("edited", EDIT) > 1000
+    before = walked.first["added_redone"] | {
+        "strips": walked.first["rendered"],
+        "scene": walked.next["reopened"]["scene"],
+    }
+    assert walked.next["reopened"] == before
+    assert walked.paint("edited", EDIT) > 300
+    assert walked.paint("layers-again", SHOT) > 100
 
 
 def test_how_long_blender_was_kept_waiting(walked: Walked, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from support import SIZE, number_of, numbered, nvd, solve, write_video
 
 from nvd_core.clip import open_clip
 from nvd_core.clip.colour import to_display
+from nvd_core.conventions import Size
 from nvd_core.decomposition import Decomposition
 from nvd_core.errors import InputError
-from nvd_core.settings import Job, Settings
+from nvd_core.settings import Job, Settings, Shown
 
 COUNT = 130
 """More than the reader decodes through rather than seeks."""
@@ -59,6 +61,39 @@ def test_ten_bit_video_keeps_its_depth(tmp_path: Path) -> None:
     assert number_of(plate) == 1
     assert np.abs(to_display(plate) - numbered(1) / 255).mean() < 0.03
     assert (np.unique(plate % 257) != 0).any(), "no more than 8 bits"
+
+
+@pytest.mark.parametrize("degrees", [90, 180, -90])
+def test_a_video_that_is_turned_by_its_metadata_comes_upright(degrees: int, tmp_path: Path) -> None:
+    upright = [numbered(index) for index in range(1, 4)]
+    lying = [np.rot90(picture, -degrees // 90) for picture in upright]
+    size = Size(lying[0].shape[1], lying[0].shape[0])
+    clip = open_clip(write_video(tmp_path / "phone.mp4", lying, size, turned=degrees))
+    assert (clip.info.size, clip.info.turned % 360) == (SIZE, degrees % 360)
+    assert [number_of(plate) for plate in clip.frames([3, 1])] == [3, 1]
+
+
+def test_a_slanted_video_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="turned by 29 degrees"):
+        open_clip(write_video(tmp_path / "slanted.mp4", [numbered(1)] * 2, turned=30))
+
+
+@pytest.mark.parametrize(
+    ("shown", "video", "words"),
+    [
+        (Shown(turns=False), {"turned": 180}, "turned by -180 degrees in its metadata"),
+        (Shown(), {"is_even": False}, "last unequally long"),
+        (Shown(frames=2), {}, "has 3 frames, but is shown with 2"),
+        (Shown(width=96, height=160), {}, "is 160x96, but is shown as 96x160"),
+    ],
+)
+def test_what_is_shown_otherwise_than_decoded_is_refused(
+    shown: Shown, video: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    film = write_video(tmp_path / "film.mp4", [numbered(index) for index in range(3)], **video)
+    with pytest.raises(InputError, match=words):
+        solve(Job(clip=str(film), shown=shown), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("name", ["ein Käfer #3.mp4", "撮影 %02d.mov"])

@@ -1,0 +1,58 @@
+"""Load Result: a decomposition that was made elsewhere, on a farm or another machine."""
+
+from pathlib import Path
+from typing import ClassVar
+
+import bpy
+
+from nvd_core.errors import InputError, NvdError
+from nvd_core.folder import inside, read_manifest
+
+from ..compositor import load_result
+
+
+def load_whole(folder: Path) -> bpy.types.Scene:
+    """Load a decomposition, if all that its scene shows is there; nothing is made otherwise.
+
+    Raises:
+        InputError: it is none, is not finished, or something of it is missing.
+    """
+    manifest = read_manifest(folder)
+    atlases = [*manifest.atlas_files.values(), *manifest.original_files.values()]
+    frames = [manifest.frame_path(folder, number) for number in manifest.source.numbers]
+    for path in (*(inside(folder, atlas) for atlas in atlases), *frames):
+        if not path.is_file():
+            raise InputError("The decomposition lacks a file", where=path, hint="Copy all of its folder.")
+    plate = Path(manifest.source.file)
+    if not plate.is_file():
+        raise InputError("The clip of the decomposition is not there", where=plate, hint="Copy it to that place.")
+    return load_result(folder)
+
+
+class NVD_OT_load_result(bpy.types.Operator):
+    """Load a decomposition from its folder, wherever it was made"""
+
+    bl_idname = "nvd.load_result"
+    bl_label = "Load Result…"
+    bl_options: ClassVar = {"REGISTER", "UNDO"}
+
+    directory: bpy.props.StringProperty(name="Folder", description="Of the decomposition", subtype="DIR_PATH")
+    filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        """Ask for the folder."""
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        """Build its scene."""
+        try:
+            scene = load_whole(Path(bpy.path.abspath(self.directory)))
+        except NvdError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        self.report({"INFO"}, f"The result is in the scene {scene.name}")
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory((NVD_OT_load_result,))

@@ -1,0 +1,77 @@
+"""What a decomposition of what is selected will take, where it will go, and whether there is room for it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+import bpy
+
+from nvd_core.errors import InputError
+from nvd_core.folder import check_space, free_bytes
+from nvd_core.forecast import Forecast, forecast
+from nvd_core.settings import Settings
+
+from .footage import Selected
+from .properties import chosen_settings
+
+_FRESH_S: Final = 5.0
+
+_free: dict[Path, int] = {}
+"""Bytes that were free when a folder's disk was looked at last."""
+
+_looked: dict[Path, float] = {}
+"""When that was; infinite while somebody looks."""
+
+
+def folder_of(chosen: Selected) -> Path:
+    """Where its result goes."""
+    named = chosen.scene.nvd.folder
+    return Path(bpy.path.abspath(named)) if named else chosen.footage.result_folder
+
+
+def expected(chosen: Selected) -> Forecast | None:
+    """What it will take; None where the clip's size is not known.
+
+    Raises:
+        UsageError: a setting is out of its bounds.
+    """
+    if not all(chosen.size):
+        return None
+    frames, layers = chosen.footage.last - chosen.footage.first + 1, len(chosen.scene.nvd.masks) + 1
+    return forecast(chosen.size, frames, layers, Settings(**chosen_settings(chosen.scene)), os.cpu_count() or 1)
+
+
+def refuse_without_room(chosen: Selected) -> None:
+    """Nothing is begun that the disk cannot hold.
+
+    Raises:
+        InputError: it cannot.
+        UsageError: a setting is out of its bounds.
+    """
+    if takes := expected(chosen):
+        check_space(folder_of(chosen), takes.disk_bytes)
+
+
+def shortage(folder: Path, takes: Forecast) -> str:
+    """What to say where the disk has too little room, by what is known of it: one that sleeps keeps nobody waiting."""
+    if time.monotonic() - _looked.get(folder, -_FRESH_S) >= _FRESH_S:
+        _looked[folder] = float("inf")
+        threading.Thread(target=_look, args=(folder,), daemon=True).start()
+    try:
+        check_space(folder, takes.disk_bytes, free=_free.get(folder, float("inf")))
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def _look(folder: Path) -> None:
+    try:
+        _free[folder] = free_bytes(folder)
+    except OSError:
+        _free.pop(folder, None)  # whoever writes there will say it
+    finally:
+        _looked[folder] = time.monotonic()
