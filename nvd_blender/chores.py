@@ -188,5 +188,6 @@ def stop() -> None:
 def _poll() -> float | None:
     for chore in _latest:
         chore.poll()
-    redraw("PREFERENCES", "SEQUENCE_EDITOR", "CLIP_EDITOR")
+    redraw("PREFERENCES")
+    redraw("SEQUENCE_EDITOR", "CLIP_EDITOR", region="UI")
     return _POLL_S if running() else None

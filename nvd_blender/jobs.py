@@ -178,7 +178,7 @@ def _poll_all() -> float | None:
     _go_on()
     if any(heard):
         _forget_replaced()
-        redraw("SEQUENCE_EDITOR", "CLIP_EDITOR")
+        redraw("SEQUENCE_EDITOR", "CLIP_EDITOR", region="UI")
     return _POLL_S if any_running() else None
 
 
@@ -191,7 +191,7 @@ def _forget_replaced() -> None:
 
 def _look() -> float | None:
     others = look_for_left()
-    redraw("SEQUENCE_EDITOR", "CLIP_EDITOR")
+    redraw("SEQUENCE_EDITOR", "CLIP_EDITOR", region="UI")
     return _LOOK_S if others else None
 
 

@@ -30,9 +30,15 @@ def paragraph(layout: bpy.types.UILayout, text: str, *, icon: str = "NONE", widt
         column.label(text=line.replace("\xa0", " "), icon=icon if index == 0 or icon == "NONE" else "BLANK1")
 
 
-def redraw(*kinds: str) -> None:
-    """Draw the open editors of these kinds again."""
+def redraw(*kinds: str, region: str = "") -> None:
+    """Draw the open editors of these kinds again.
+
+    Args:
+        kinds: the areas' types.
+        region: the type of the regions that will do, as the shot beside a panel takes long to draw; all if empty.
+    """
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type in kinds:
-                area.tag_redraw()
+            for one in area.regions if area.type in kinds else ():
+                if region in {"", one.type}:
+                    one.tag_redraw()

@@ -15,7 +15,7 @@ import bpy
 Walk = Generator[float, None, None]
 
 _STEP_PX = 8
-_COLUMNS = (0.65, 0.92, 0.3)
+_COLUMNS = (0.65, 0.92, 0.3, 0.51)
 """Where buttons are looked for, shares of a region's width; the scroll bar and the tabs are left out."""
 
 _MOVED_S = 0.06
