@@ -186,6 +186,10 @@ def load() -> None:
     jobs.look_for_left()
     seen["whole"] = drawn()
     seen["loaded"] = list(bpy.ops.nvd.load_job(job=record.place.name))
+    for scene in [scene for scene in bpy.data.scenes if scene.name.startswith("NVD")]:
+        bpy.data.scenes.remove(scene)
+    seen["gone"] = drawn()
+    seen["loaded_again"] = list(bpy.ops.nvd.load_job(job=record.place.name)) + drawn()
     seen["left_by_loading"] = records_left()
     # A decomposition that was there before is not the job's.
     record = records.leave(jobs._place(), "older", out / "whole", job_of("1-2"))

@@ -148,6 +148,9 @@ def test_a_failure_has_words_and_diagnostics(sessions: Sessions) -> None:
 def test_a_result_that_is_whole_is_loaded(sessions: Sessions) -> None:
     assert "Load whole" in sessions.after["whole"]
     assert sessions.after["loaded"] == ["FINISHED"]
+    gone, (ended, *loaded_again) = sessions.after["gone"], sessions.after["loaded_again"]
+    assert ended == "FINISHED"
+    assert loaded_again.count("nvd.load_job") == gone.count("nvd.load_job") - 1
     assert sessions.after["left_by_loading"] == 0
     assert "Resume older" in sessions.after["older"]
 
