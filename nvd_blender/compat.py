@@ -219,9 +219,12 @@ def arrange(tree: Tree) -> None:
     """Lay nodes out from left to right by how many links they are from the start."""
     column: dict[str, int] = {node.name: 0 for node in tree.nodes}
     links = [(link.from_node.name, link.to_node.name) for link in tree.links]  # asking Blender takes long
-    for _ in column:
+    moved = True
+    while moved:
+        moved = False
         for begin, end in links:
-            column[end] = max(column[end], column[begin] + 1)
+            if column[end] <= column[begin]:
+                column[end], moved = column[begin] + 1, True
     filled: dict[int, float] = {}
     for node in tree.nodes:
         place, node.select = column[node.name], False

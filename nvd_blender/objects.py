@@ -77,7 +77,7 @@ def draw_objects(layout: bpy.types.UILayout, scene: bpy.types.Scene, *, are_stri
     group = scene.nvd
     layout.label(text="Objects, front to back")
     row = layout.row()
-    row.template_list("NVD_UL_objects", "", group, "masks", group, "active_mask", rows=4 if group.masks else 2)
+    row.template_list("NVD_UL_objects", "", group, "masks", group, "active_mask", rows=3 if group.masks else 2)
     buttons = row.column(align=True)
     for action, icon in (("ADD", "ADD"), ("REMOVE", "REMOVE"), ("UP", "TRIA_UP"), ("DOWN", "TRIA_DOWN")):
         if group.masks or action == "ADD":

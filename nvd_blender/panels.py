@@ -21,11 +21,11 @@ class _Panel:
         """Drawn by Blender."""
         scene = compat.sequencer_scene(context) if self.bl_space_type == "SEQUENCE_EDITOR" else context.scene
         _draw_engine(self.layout)
+        draw_jobs(self.layout)
         draw_objects(self.layout, scene, are_strips=self.bl_space_type == "SEQUENCE_EDITOR")
         _draw_job(self.layout, scene)
         _draw_forecast(self.layout, context)
         self.layout.operator("nvd.decompose_clip", icon="RENDERLAYERS")
-        draw_jobs(self.layout)
         _draw_results(self.layout)
 
 
@@ -81,7 +81,9 @@ def _draw_forecast(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
 
 def _draw_results(layout: bpy.types.UILayout) -> None:
     for scene in results():
-        layout.operator("nvd.open_layers", text=f"Paint {scene.name}", icon="BRUSH_DATA").result = scene.name
+        layout.operator(
+            "nvd.open_layers", text=f"Paint {scene.name.removeprefix('NVD ')}", icon="BRUSH_DATA"
+        ).result = scene.name
     layout.operator("nvd.add_result", icon="SEQ_STRIP_DUPLICATE")
     layout.operator("nvd.load_result", icon="FILE_FOLDER")
 

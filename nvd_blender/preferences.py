@@ -41,7 +41,7 @@ class NVD_AP_preferences(bpy.types.AddonPreferences):
 def _draw_private(layout: bpy.types.UILayout, chosen: NVD_AP_preferences) -> None:
     private = engine.private()
     contents = private.contents()
-    text, button, icon = "No engine is installed. Decompositions run on it, outside Blender.", "Install Engine", "INFO"
+    text, button, icon = "Decompositions run on an engine of their own, outside Blender.", "Install Engine", "INFO"
     if contents is not None:
         torch = ", with the neural solver" if contents.neural else ""
         text, button, icon = f"The engine {contents.version} is installed{torch}.", "", "CHECKMARK"

@@ -104,4 +104,4 @@ def _in_words(stage: str) -> str:
 
 
 def _quality(job: Job) -> str:
-    return f", {job.metrics['psnr']:.1f} dB" if "psnr" in job.metrics else ""
+    return f", PSNR {job.metrics['psnr']:.1f} dB" if "psnr" in job.metrics else ""

@@ -39,8 +39,9 @@ def open_layers(window: bpy.types.Window, scene: bpy.types.Scene, layer: str) ->
             bpy.ops.workspace.duplicate()
         workspace = next(one for one in bpy.data.workspaces if one not in before)
         workspace.name, workspace[_OURS_KEY] = _NAME, True
+    for one in (window.workspace, workspace):
+        one.use_pin_scene = True  # each keeps its scene: rendering the edit goes on rendering the edit
     window.workspace = workspace
-    window.scene = scene
     steps = _steps(workspace.name, scene.name, layer)
     bpy.app.timers.register(lambda: _STEP_S if next(steps, None) else None, first_interval=_STEP_S)
 
@@ -50,9 +51,12 @@ def _steps(workspace: str, scene: str, layer: str) -> Iterator[bool]:
 
     def window() -> bpy.types.Window | None:
         shown = bpy.context.window_manager.windows
-        return next((one for one in shown if one.workspace.name == workspace and one.scene.name == scene), None)
+        return next((one for one in shown if one.workspace.name == workspace), None)
 
     yield from _until(lambda: window() is not None)
+    if window() and scene in bpy.data.scenes:
+        window().scene = bpy.data.scenes[scene]
+        yield True
     if window() and not _is_laid_out(window()):
         _lay_out(window())
         yield True  # what is set on a new editor before it was drawn crashes 5.2
@@ -142,16 +146,17 @@ def _turn_to_layers(area: bpy.types.Area) -> bool:
 
 
 def _fit(window: bpy.types.Window, area: bpy.types.Area) -> None:
-    """Show the whole picture beside the sidebar, which Blender draws over it."""
+    """Show the whole picture beside the sidebar and above the shelf, which Blender draws over it."""
     space, region = area.spaces.active, _region(area, "WINDOW")
-    covered_px = _region(area, "UI").width if space.show_region_ui else 0
+    right_px = _region(area, "UI").width if space.show_region_ui else 0
+    below_px = sum(one.height for one in area.regions if one.type.startswith("ASSET_SHELF") and one.height > 1)
     with _override(window, area):
         bpy.ops.image.view_all(fit_view=True)
-        if covered_px and space.image and all(space.image.size):
+        if space.image and all(space.image.size):
             width_px, height_px = space.image.size
-            free_px = region.width - covered_px
-            space.zoom_percentage = 95 * min(free_px / width_px, region.height / height_px)
-            bpy.ops.image.view_pan(offset=(0.5 * covered_px / (space.zoom_percentage / 100), 0.0))
+            zoom = 0.95 * min((region.width - right_px) / width_px, (region.height - below_px) / height_px)
+            space.zoom_percentage = 100 * zoom
+            bpy.ops.image.view_pan(offset=(0.5 * right_px / zoom, -0.5 * below_px / zoom))
 
 
 def _override(window: bpy.types.Window, area: bpy.types.Area) -> AbstractContextManager[None]:

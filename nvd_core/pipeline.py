@@ -47,6 +47,7 @@ from nvd_core.folder import (
 from nvd_core.forecast import disk_bytes
 from nvd_core.masks import open_mattes
 from nvd_core.measure import measure
+from nvd_core.previews import preview_of_masks
 from nvd_core.protocol import Artifact, Caution, Done, Event, Metric, encode
 from nvd_core.settings import ALPHA, Job, MaskSource, Settings, Shown, Solver, starts_from, working_lines
 from nvd_core.shot import Shot, prepare
@@ -117,6 +118,7 @@ def _solve_and_export(
     checkpoints = Checkpoints.open(folder, _fingerprint(job, shot), resume=resume)
     if resume and not checkpoints.is_taken_up:
         yield Caution(message="There is nothing of this job to take up", hint="It begins anew.")
+    yield from preview_of_masks(shot, checkpoints.folder)
     solution = yield from ledger.phase("solve", solve(shot, job.settings, checkpoints))
     manifest = yield from ledger.phase("frames", _export(job, shot, solution, folder, checkpoints))
     metrics = yield from ledger.phase("measure", measure(Decomposition(folder, manifest)))

@@ -13,9 +13,20 @@ from jaxtyping import UInt8
 from nvd_core.clip.pictures import write_png
 from nvd_core.errors import InputError
 from nvd_core.protocol import Preview
+from nvd_core.shot import Shot
 
 _SIDE_PX: Final = 256
 """Longer side: what an icon in Blender has at most."""
+
+
+_BEHIND: Final = 0.3
+"""How bright the background is where objects stand out from it."""
+
+
+def preview_of_masks(shot: Shot, folder: Path) -> Iterator[Preview]:
+    """The first frame with its objects standing out: whether the masks fit is seen before anything is solved."""
+    background = shot.alphas[-1][0, ..., None] / 255 if len(shot.alphas) > 1 else 0
+    yield from write_preview((shot.frames[0] * (1 - (1 - _BEHIND) * background)).astype(np.uint8), "", folder)
 
 
 def write_preview(picture: UInt8[np.ndarray, "height width 3"], layer: str, folder: Path) -> Iterator[Preview]:
