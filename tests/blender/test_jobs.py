@@ -150,13 +150,13 @@ def test_a_result_that_is_whole_is_loaded(sessions: Sessions) -> None:
     assert sessions.after["loaded"] == ["FINISHED"]
     gone, (ended, *loaded_again) = sessions.after["gone"], sessions.after["loaded_again"]
     assert ended == "FINISHED"
-    assert loaded_again.count("nvd.load_job") == gone.count("nvd.load_job") - 1
+    assert loaded_again.count("Load") == gone.count("Load") - 1
     assert sessions.after["left_by_loading"] == 0
     assert "Resume older" in sessions.after["older"]
 
 
 def test_previews_are_shown_replaced_and_freed(sessions: Sessions, small_demo: DemoClip) -> None:
-    assert sessions.after["previews"] == [["sign", True], ["background", True]]
+    assert sessions.after["previews"] == [["", True], ["sign", True], ["background", True]]
     corners = [read_rgb(path)[-1, 0].tolist() for path in sorted(small_demo.frames.iterdir())[:2]]
     first, second, missing, *damaged = sessions.after["pictures"]
     assert (first[:2], second[:2], missing, damaged) == ([160, 96], [160, 96], second, [[160, 96]] * 2)
