@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +14,7 @@ from nvd_core.folder import Manifest, Source, inside, read_manifest
 
 from . import compat, layers
 from .compat import Node, Socket, Tree
-from .layer_group import add_layer_group, link_behind
+from .layer_group import add_layer_group, set_bottom
 from .results import (
     ATLAS_NODE,
     BUILT_KEY,
@@ -92,10 +91,12 @@ def _build_tree(tree: Tree, folder: Path, manifest: Manifest) -> None:
     channels = manifest.channels_path(folder)
     if not channels.is_file():
         raise InputError("A file of the result is not there", where=channels, hint="Decompose the clip again.")
+    layers: list[Node] = []
     with _instead(passes, str(channels)):
-        layers = [_layer(tree, folder, manifest, name, passes, plate.outputs[0]) for name in manifest.layers]
-    for front, behind in pairwise(layers):
-        link_behind(tree, front, behind)
+        for name in manifest.layers:
+            front = layers[-1] if layers else None
+            layers.append(_layer(tree, folder, manifest, name, passes, plate.outputs[0], front))
+    set_bottom(layers[-1])
     kept, rebuilt = plate.outputs[0], layers[0].outputs["Layer"]
     for layer in layers:
         kept = compat.mix(tree, "ADD", 1.0, kept, layer.outputs["Change"])
@@ -111,15 +112,24 @@ def _build_tree(tree: Tree, folder: Path, manifest: Manifest) -> None:
     compat.arrange(tree)
 
 
-def _layer(tree: Tree, folder: Path, manifest: Manifest, name: str, passes: bpy.types.Image, plate: Socket) -> Node:
+def _layer(
+    tree: Tree,
+    folder: Path,
+    manifest: Manifest,
+    name: str,
+    passes: bpy.types.Image,
+    plate: Socket,
+    front: Node | None,
+) -> Node:
     """The nodes of one layer: its passes, its atlas twice, and its group."""
     frames = _sequence_node(tree, passes, manifest.source)
     frames.layer = name
     frames.name = frames.label = PASSES_NODE.format(name)
     atlases = []
     for label, files in ((ATLAS_NODE, manifest.atlas_files), (ORIGINAL_NODE, manifest.original_files)):
-        node = tree.nodes.new("CompositorNodeImage")
-        node.image = load_atlas(inside(folder, files[name]))
+        node, image = tree.nodes.new("CompositorNodeImage"), load_atlas(inside(folder, files[name]))
+        with _instead(image, ""):
+            node.image = image
         node.name = node.label = label.format(name)
         atlases.append(node)
     pictures = [
@@ -127,8 +137,8 @@ def _layer(tree: Tree, folder: Path, manifest: Manifest, name: str, passes: bpy.
         *(frames.outputs[one] for one in ("uv", "alpha", "residual")),
         *(one.outputs[0] for one in atlases),
     ]
-    images, is_bottom = [one.image for one in atlases], name == manifest.layers[-1]
-    node = add_layer_group(tree, f"NVD {manifest.name} {name}", pictures, images, is_bottom=is_bottom)
+    images = [one.image for one in atlases]
+    node = add_layer_group(tree, f"NVD {manifest.name} {name}", pictures, images, front)
     node.name, node.label = LAYER_NODE.format(name), name
     return node
 
@@ -177,7 +187,13 @@ def _load(path: Path, colorspace: str | None) -> bpy.types.Image:
 
 @contextmanager
 def _instead(image: bpy.types.Image, path: str) -> Iterator[None]:
-    """Have an image at another path while nodes are built from it, as its file would be read for each."""
+    """Have an image at another path while nodes are built from it, as its file would be read for each.
+
+    One with unsaved paint stays as it is.
+    """
+    if image.is_dirty:
+        yield
+        return
     own = image.filepath
     image.filepath = path
     try:

@@ -84,7 +84,8 @@ def _draw_results(layout: bpy.types.UILayout) -> None:
         layout.operator(
             "nvd.open_layers", text=f"Paint {scene.name.removeprefix('NVD ')}", icon="BRUSH_DATA"
         ).result = scene.name
-    layout.operator("nvd.add_result", icon="SEQ_STRIP_DUPLICATE")
+    if results():
+        layout.operator("nvd.add_result", icon="SEQ_STRIP_DUPLICATE")
     layout.operator("nvd.load_result", icon="FILE_FOLDER")
 
 

@@ -5,7 +5,6 @@ import bpy
 from nvd_core.errors import NvdError
 
 from .. import compat, edit
-from ..results import results
 
 
 class NVD_OT_add_result(bpy.types.Operator):
@@ -16,11 +15,6 @@ class NVD_OT_add_result(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012 (as Blender wants it)
 
     result: bpy.props.StringProperty(name="Result", description="Name of its scene; that of the active strip if empty")
-
-    @classmethod
-    def poll(cls, _context: bpy.types.Context) -> bool:
-        """Only where there is one."""
-        return bool(results())
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Add the strip."""

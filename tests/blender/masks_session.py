@@ -1,6 +1,6 @@
 """Runs inside Blender: masks from what an artist has there. What was seen goes to ``seen.json``.
 
-``python masks_session.py ZIP ENGINE_PYTHON CLIPS OUT``; see test_mask_sources.py for what CLIPS holds and is asked of OUT.
+``python masks_session.py ZIP ENGINE_PYTHON CLIPS OUT``; test_mask_sources.py says what CLIPS holds and what OUT is for.
 """
 
 import json

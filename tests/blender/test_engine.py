@@ -51,7 +51,7 @@ def full(seen: dict[str, Any]) -> dict[str, Any]:
 def test_without_an_engine_the_panel_leads_to_the_button(seen: dict[str, Any]):
     assert "No engine is installed. Press Install Engine" in seen["panel"]
     assert "[Open Preferences]" in seen["panel"]
-    assert "No engine is installed." in seen["none"]
+    assert "Decompositions run on an engine of their own" in seen["none"]
     assert "[Install Engine]" in seen["none"]
     assert "[nvd.remove_engine]" not in seen["none"]
 
@@ -73,7 +73,7 @@ def test_a_wrong_wheel_folder_shows_the_failing_line_and_can_be_mended(seen: dic
     assert "no wheels in the offline folder" in seen["no_wheels"]
     for told in (seen["bad_wheels"], seen["after_bad_wheels"]):
         assert "Installing packages failed: No matching distribution found for" in told
-    assert "engine.log" in seen["after_bad_wheels"]
+    assert "engine.log" in seen["after_bad_wheels"].replace(" ", "")  # it may be on two lines
     assert "[nvd.open_log]" in seen["after_bad_wheels"]
     assert "not finished" in seen["after_bad_wheels"]
     assert "[Install Engine]" in seen["after_bad_wheels"]
@@ -134,7 +134,7 @@ def test_another_version_is_told_and_updated(full: dict[str, Any]):
 def test_removed_nothing_is_left_of_it(seen: dict[str, Any]):
     there, shown, told = seen["removed"]
     assert not there
-    assert "No engine is installed." in shown
+    assert "Decompositions run on an engine of their own" in shown
     assert "[Install Engine]" in shown
     assert "Press Install Engine" in told
 

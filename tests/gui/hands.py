@@ -6,7 +6,7 @@ that Blender is never kept waiting: ``yield from click(...)``.
 
 import re
 import subprocess
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ import bpy
 Walk = Generator[float, None, None]
 
 _STEP_PX = 8
-_COLUMNS = (0.65, 0.92, 0.3, 0.51)
+_COLUMNS = (0.65, 0.87, 0.3, 0.51)
 """Where buttons are looked for, shares of a region's width; the scroll bar and the tabs are left out."""
 
 _MOVED_S = 0.06
@@ -137,26 +137,27 @@ def drag(points: list[tuple[int, int]]) -> Walk:
     yield 0.5
 
 
-def press(where: Place, wanted: str) -> Walk:
+def press(where: Place, wanted: str, columns: Sequence[float] = _COLUMNS) -> Walk:
     """Find a button by the call or the property that Blender says it stands for, and press it."""
-    yield from point_at(where, wanted)
+    yield from point_at(where, wanted, columns)
     yield from mouse("click", 1)
     yield 0.3
 
 
-def point_at(where: Place, wanted: str) -> Walk:
+def point_at(where: Place, wanted: str, columns: Sequence[float] = _COLUMNS) -> Walk:
     """Bring the mouse over a button, scrolling if it is out of sight.
 
     Args:
         where: the region that has it.
         wanted: pattern of what :func:`_under_mouse` says.
+        columns: where across the region it is looked for, shares of the width.
     """
     for scroll in (0, *[5] * 4, *[-20] * 1):
         if scroll:
             yield from mouse("mousemove", *where.middle())
             yield from mouse("click", "--repeat", abs(scroll), 5 if scroll > 0 else 4)
             yield 0.3
-        for column in _COLUMNS:
+        for column in columns:
             x = where.region.width * column
             hits = []
             for y in range(where.region.height - 4, 0, -_STEP_PX):

@@ -176,12 +176,19 @@ def add_object() -> Walk:
     with place("PREFERENCES").override():
         bpy.ops.wm.window_close()
     yield 0.5
-    yield from hands.press(panel(), "nvd.edit_objects")
+    yield from hands.press(panel(), "nvd.edit_objects.*ADD")
     yield from hands.point_at(panel(), r"nvd.masks\[0\].path")
     yield from hands.write(spec["masks"])
 
 
+def mask_sources() -> Walk:
+    """The menu of what a mask may come from, left open for the picture."""
+    yield from hands.press(panel(), r"nvd.masks\[0\].source")
+
+
 def undo_object() -> Walk:
+    yield from hands.key("Escape")
+
     states = []
     for keys in ("ctrl+z", "ctrl+z", "ctrl+shift+z", "ctrl+shift+z"):
         yield from undo(sequencer(), keys)
@@ -306,12 +313,12 @@ def lit_again() -> Walk:
 
 
 def hidden() -> Walk:
-    yield from hands.press(layers(), "^nvd_layers.*visible$")
+    yield from hands.press(layers(), "^nvd_layers.*visible$", columns=[0.075])
     yield 1.0
 
 
 def shown_again() -> Walk:
-    yield from hands.press(layers(), "^nvd_layers.*visible$")
+    yield from hands.press(layers(), "^nvd_layers.*visible$", columns=[0.075])
     yield 1.0
 
 
@@ -395,7 +402,7 @@ def layers_again() -> Walk:
 
 WALKS = {
     "first": [
-        install, video_editing, add_strip, open_tab, choose_engine, add_object, undo_object,
+        install, video_editing, add_strip, open_tab, choose_engine, add_object, mask_sources, undo_object,
         forecast, decompose, cancel, resume, preview, finish, undo_result,
         open_layers, paint, undo_stroke, redo_stroke, unlit, lit_again, hidden, shown_again, compared,
         save_atlas, add_result, render_result, back_to_the_edit, save_file,

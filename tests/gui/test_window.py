@@ -24,7 +24,8 @@ from nvd_core.conventions import Size
 from nvd_core.demo_clip import write_clip
 
 FRAMES, SIZE = 12, Size(320, 180)
-PICTURES = Path(__file__).parents[2] / "artifacts" / "gui"
+ROOT = Path(__file__).parents[2]
+PICTURES = ROOT / "artifacts" / "gui"
 ATLAS, SHOT = "IMAGE_EDITOR.PAINT/WINDOW", "IMAGE_EDITOR.VIEW/WINDOW"
 PANEL, EDIT = "SEQUENCE_EDITOR.SEQUENCER/UI", "SEQUENCE_EDITOR.PREVIEW/PREVIEW"
 
@@ -79,7 +80,7 @@ def walk(command: list[str], name: str, out: Path) -> dict[str, Any]:
     with (out / f"{name}.log").open("w+") as log:
         subprocess.run(
             [*command, "--python", script, "--", name, out / "spec.json"],
-            stdout=log, stderr=log, check=False, timeout=900, cwd=out,
+            stdout=log, stderr=log, check=False, timeout=900, cwd=ROOT,  # what starts it may show it no other folder
             env=os.environ | {"BLENDER_USER_RESOURCES": str(out / "profile")},
         )  # fmt: skip
         log.seek(0)
@@ -179,7 +180,9 @@ def test_the_paint_is_there_when_the_file_is_opened_again(walked: Walked) -> Non
         "strips": walked.first["rendered"],
         "scene": walked.next["reopened"]["scene"],
     }
-    assert walked.next["reopened"] == before
+    after = walked.next["reopened"]
+    assert after | {"painted": 0} == before | {"painted": 0}
+    assert after["painted"] == pytest.approx(before["painted"], rel=0.01)  # an atlas is saved in half floats
     assert walked.paint("edited", EDIT) > 300
     assert walked.paint("layers-again", SHOT) > 100
 
