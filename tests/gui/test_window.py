@@ -126,7 +126,7 @@ def test_a_live_picture_appears_in_the_panel(walked: Walked) -> None:
     state, _, icons = walked.first["preview"]
     assert state == "running"
     assert any(icons)
-    assert walked.changed("resume", "preview", PANEL) > 0.05
+    assert walked.changed("cancel", "preview", PANEL) > 0.05
 
 
 def test_a_result_that_was_undone_can_be_had_again(walked: Walked) -> None:
