@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from blenders import BLENDERS
+from rendered import difference, pictures
 from support import write_video
 
 from nvd_core.clip.pictures import read_rgb, write_png
@@ -33,18 +34,6 @@ class Session(NamedTuple):
     def pictures(self, name: str) -> list[np.ndarray]:
         """The frames that were rendered into a folder."""
         return pictures(self.out / name)
-
-
-def pictures(folder: Path) -> list[np.ndarray]:
-    """All PNG pictures of a folder, in order."""
-    paths = sorted(folder.glob("*.png"))
-    assert paths, folder
-    return [read_rgb(path).astype(int) for path in paths]
-
-
-def difference(ours: list[np.ndarray], theirs: list[np.ndarray]) -> int:
-    """The largest difference of any sample, of 255."""
-    return max(int(np.abs(one - other).max()) for one, other in zip(ours, theirs, strict=True))
 
 
 @pytest.fixture(scope="module", params=BLENDERS, ids=[path.parents[1].name for path in BLENDERS])

@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 import pytest
 from blenders import BLENDERS
+from rendered import difference, pictures
 
 from nvd_core.clip.colour import display_from_linear, to_uint8
-from nvd_core.clip.pictures import read_rgb, write_png
+from nvd_core.clip.pictures import write_png
 from nvd_core.conventions import Size
 from nvd_core.decomposition import Decomposition
 from nvd_core.demo_clip import write_clip
@@ -40,16 +41,6 @@ class Session(NamedTuple):
         place = self.out / f"nvd{abs(hash(flags))}"
         _nvd("render", self.moved / "result", "-o", place, *flags)
         return pictures(place)
-
-
-def pictures(folder: Path) -> list[np.ndarray]:
-    paths = sorted(folder.glob("*.png"))
-    assert paths, folder
-    return [read_rgb(path).astype(int) for path in paths]
-
-
-def difference(ours: list[np.ndarray], theirs: list[np.ndarray]) -> int:
-    return max(int(np.abs(one - other).max()) for one, other in zip(ours, theirs, strict=True))
 
 
 def _nvd(*arguments: object) -> None:
