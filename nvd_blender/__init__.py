@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import atlas_files, chores, coverage, jobs, layers, layers_panel, operators, panels, preferences, properties
+from . import atlas_files, chores, coverage, jobs, layers_panel, operators, panels, preferences, properties
 
-_MODULES = (preferences, properties, layers, operators, panels, layers_panel, coverage, atlas_files, jobs)
+_MODULES = (preferences, properties, operators, panels, layers_panel, coverage, atlas_files, jobs)
 
 
 def register() -> None:

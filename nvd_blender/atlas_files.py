@@ -12,9 +12,9 @@ from nvd_core.errors import InputError
 
 from .compositor import load_atlas
 from .labels import redraw
-from .layer_group import fit_painted
+from .layer_group import fit_atlases
 from .layers import group_of
-from .results import atlas_nodes, original_of, path_of, results
+from .results import atlas_nodes, folder_of, original_of, path_of, plate_of, results
 
 _LOOK_S: Final = 1.0
 
@@ -41,7 +41,7 @@ _newer: set[Path] = set()
 
 def is_newer_on_disk(image: bpy.types.Image) -> bool:
     """Whether another program has saved an atlas that holds unsaved paint here; the artist has to choose."""
-    return path_of(image) in _newer
+    return image.is_dirty and path_of(image) in _newer
 
 
 def reload(scene: bpy.types.Scene, layer: str) -> None:
@@ -58,17 +58,38 @@ def exchange(scene: bpy.types.Scene, layer: str, path: Path) -> None:
     Raises:
         InputError: it is not there, or cannot be read.
     """
+    before = set(bpy.data.images)
+    if path in _not_to_paint_on():
+        raise InputError("That picture belongs to a result and must stay as it is", where=path, hint="Choose a copy.")
     image = load_atlas(path)
     if not all(image.size):
-        bpy.data.images.remove(image)
+        if image not in before:
+            bpy.data.images.remove(image)
         raise InputError("Blender cannot read the picture", where=path, hint="Choose another one.")
     atlas_nodes(scene)[layer].image = image
     _show(scene, layer)
 
 
+def _not_to_paint_on() -> set[Path | None]:
+    """Originals, plates and passes of all results."""
+    kept = set()
+    for scene in results():
+        folder, layers = folder_of(scene), atlas_nodes(scene)
+        kept |= {plate_of(scene), *(path_of(original_of(scene, layer)) for layer in layers)}
+        kept |= set((folder / "frames").iterdir()) if folder and (folder / "frames").is_dir() else set()
+    return kept
+
+
 def revert(scene: bpy.types.Scene, layer: str) -> None:
-    """Give a layer's atlas the pixels it was solved with. Its file changes when the artist saves, not before."""
-    image, original = atlas_nodes(scene)[layer].image, original_of(scene, layer)
+    """Give a layer's atlas the pixels it was solved with. Its file changes when the artist saves, not before.
+
+    Where another file is used as the atlas, the result's own is used again instead; the other stays as it is.
+    """
+    node, original = atlas_nodes(scene)[layer], original_of(scene, layer)
+    own = path_of(original).with_name(path_of(original).name.replace(".orig.", "."))
+    if path_of(node.image) != own and own.is_file():
+        node.image = load_atlas(own)
+    image = node.image
     if tuple(image.size) != tuple(original.size):
         image.scale(*original.size)
     pixels = array("f", bytes(4 * len(original.pixels)))
@@ -95,6 +116,8 @@ def look() -> float:
     """See whether atlases were saved by another program, and read them again."""
     for scene in results():
         for layer, node in atlas_nodes(scene).items():
+            if not node.image.is_dirty:
+                _newer.discard(path_of(node.image))
             if _was_saved_elsewhere(node.image):
                 if node.image.is_dirty:
                     _newer.add(path_of(node.image))
@@ -121,8 +144,8 @@ def _was_saved_elsewhere(image: bpy.types.Image) -> bool:
 
 def _show(scene: bpy.types.Scene, layer: str) -> None:
     """Let everything that shows a layer's atlas know that it is another."""
-    image = atlas_nodes(scene)[layer].image
-    if group := group_of(scene, layer):
-        fit_painted(group, image)
+    image, original = atlas_nodes(scene)[layer].image, original_of(scene, layer)
+    if original and (group := group_of(scene, layer)):
+        fit_atlases(group, image, original)
     image.update_tag()
     redraw("IMAGE_EDITOR")

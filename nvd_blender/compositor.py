@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,9 +13,9 @@ import bpy
 from nvd_core.errors import InputError
 from nvd_core.folder import Manifest, Source, inside, read_manifest
 
-from . import compat, layers
+from . import compat
 from .compat import Node, Socket, Tree
-from .layer_group import add_layer_group, set_bottom
+from .layer_group import add_layer_group, fit_atlases, set_bottom
 from .results import (
     ATLAS_NODE,
     BUILT_KEY,
@@ -24,6 +25,9 @@ from .results import (
     ORIGINAL_NODE,
     PASSES_NODE,
     PLATE_NODE,
+    atlas_nodes,
+    node_of,
+    path_of,
     result_scene,
     results,
 )
@@ -36,28 +40,47 @@ _WHOLE_NUMBERS: Final = (".png", ".jpg", ".jpeg", ".bmp", ".tga", ".webp")
 
 
 def load_result(folder: Path) -> bpy.types.Scene:
-    """Build the scene of a finished decomposition.
+    """Build the scene of a finished decomposition, or bring the one that is there up to date.
 
     Raises:
-        InputError: the folder is none, or the plate is gone.
+        InputError: the folder is none, or something of it or its plate is gone or damaged; nothing has changed then.
     """
     return build_scene(folder, read_manifest(folder))
 
 
 def build_scene(folder: Path, manifest: Manifest) -> bpy.types.Scene:
-    """The scene that re-composites a decomposition, made anew or brought up to date.
+    """The scene that re-composites a decomposition.
 
-    Scene frames are plate frames. The user's own scenes and their settings are not touched.
+    Scene frames are plate frames. The user's own scenes and their settings are not touched. Where the result's scene
+    is there already, with these layers, what the user has made of its nodes stays as it is.
+
+    Raises:
+        InputError: something of it is gone or damaged; nothing has changed then.
     """
+    _check_files(folder, manifest)
+    scene = result_scene(folder)
+    if scene is not None and _is_built(scene, manifest):
+        _refresh(scene, folder, manifest)
+    else:
+        scene = bpy.data.scenes.new(f"NVD {manifest.name}")
+        try:
+            _build_tree(compat.empty_scene_tree(scene), folder, manifest)
+        except (TypeError, KeyError) as error:  # a layer or a pass that the file should have
+            bpy.data.scenes.remove(scene)
+            raise InputError("The result is damaged", where=folder, hint="Decompose the clip again.") from error
+        _set_up(scene)
     source = manifest.source
-    scene = result_scene(folder) or bpy.data.scenes.new(f"NVD {manifest.name}")
     scene[BUILT_KEY] = 1 + max((one.get(BUILT_KEY, 0) for one in results()), default=0)
     scene.render.resolution_x, scene.render.resolution_y = source.width, source.height
-    scene.render.resolution_percentage = 100
     scene.render.fps = max(1, round(source.fps))
     scene.render.fps_base = scene.render.fps / source.fps
     scene.frame_start, scene.frame_end = source.first, source.last
-    scene.frame_set(source.first)
+    return scene
+
+
+def _set_up(scene: bpy.types.Scene) -> None:
+    """Settings under which the plate passes as it is."""
+    scene.render.resolution_percentage = 100
     scene.render.use_sequencer = False
     scene.render.dither_intensity = 0.0
     scene.display_settings.display_device = "sRGB"
@@ -65,10 +88,39 @@ def build_scene(folder: Path, manifest: Manifest) -> bpy.types.Scene:
     scene.view_settings.exposure, scene.view_settings.gamma = 0.0, 1.0
     compat.set_image_format(scene.render.image_settings, "PNG")
     compat.use_exact_compositor(scene)
-    looks = layers.looks(scene)
-    _build_tree(compat.empty_scene_tree(scene), folder, manifest)
-    layers.restore(scene, looks)
-    return scene
+
+
+def _check_files(folder: Path, manifest: Manifest) -> None:
+    atlases = [*manifest.atlas_files.values(), *manifest.original_files.values()]
+    frame = manifest.frame_path(folder, manifest.source.first)
+    for path in (*(inside(folder, atlas) for atlas in atlases), frame, manifest.channels_path(folder)):
+        if not path.is_file():
+            raise InputError("The decomposition lacks a file", where=path, hint="Copy all of its folder.")
+    plate = Path(manifest.source.file)
+    if not plate.is_file():
+        raise InputError("The clip of the decomposition is not there", where=plate, hint="Copy it to that place.")
+
+
+def _is_built(scene: bpy.types.Scene, manifest: Manifest) -> bool:
+    """Whether a scene has the nodes of all these layers, and of no others."""
+    nodes = (PASSES_NODE, ATLAS_NODE, ORIGINAL_NODE, LAYER_NODE)
+    has_all = all(node_of(scene, node.format(layer)) for layer in manifest.layers for node in nodes)
+    return has_all and len(atlas_nodes(scene)) == len(manifest.layers) and node_of(scene, PLATE_NODE) is not None
+
+
+def _refresh(scene: bpy.types.Scene, folder: Path, manifest: Manifest) -> None:
+    """Show what was decomposed anew through the nodes that are there."""
+    passes = _load(manifest.frame_path(folder, manifest.source.first), "Non-Color")
+    _set_frames(node_of(scene, PLATE_NODE), manifest.source)
+    for layer in manifest.layers:
+        frames, atlas = node_of(scene, PASSES_NODE.format(layer)), node_of(scene, ATLAS_NODE.format(layer))
+        original = node_of(scene, ORIGINAL_NODE.format(layer))
+        frames.image = passes
+        _set_frames(frames, manifest.source)
+        original.image = load_atlas(inside(folder, manifest.original_files[layer]))
+        if path_of(atlas.image).is_relative_to(path_of(original.image).parent):  # else the user has put another there
+            atlas.image = load_atlas(inside(folder, manifest.atlas_files[layer]))
+        fit_atlases(node_of(scene, LAYER_NODE.format(layer)), atlas.image, original.image)
 
 
 def load_atlas(path: Path) -> bpy.types.Image:
@@ -77,10 +129,8 @@ def load_atlas(path: Path) -> bpy.types.Image:
     Raises:
         InputError: it is not there.
     """
-    image = _load(path, None)
-    if path.suffix.lower() == ".exr":
-        image.colorspace_settings.name = "Linear Rec.709"
-    else:
+    image = _load(path, "Linear Rec.709" if path.suffix.lower() == ".exr" else None)
+    if path.suffix.lower() != ".exr" and image.alpha_mode != "STRAIGHT":
         image.alpha_mode = "STRAIGHT"
     return image
 
@@ -88,11 +138,8 @@ def load_atlas(path: Path) -> bpy.types.Image:
 def _build_tree(tree: Tree, folder: Path, manifest: Manifest) -> None:
     plate = _plate_node(tree, manifest.source)
     passes = _load(manifest.frame_path(folder, manifest.source.first), "Non-Color")
-    channels = manifest.channels_path(folder)
-    if not channels.is_file():
-        raise InputError("A file of the result is not there", where=channels, hint="Decompose the clip again.")
     layers: list[Node] = []
-    with _instead(passes, str(channels)):
+    with _instead(passes, str(manifest.channels_path(folder))):
         for name in manifest.layers:
             front = layers[-1] if layers else None
             layers.append(_layer(tree, folder, manifest, name, passes, plate.outputs[0], front))
@@ -158,16 +205,20 @@ def _sequence_node(tree: Tree, image: bpy.types.Image, source: Source) -> Node:
         image.source = "SEQUENCE"
     node = tree.nodes.new("CompositorNodeImage")
     node.image = image
-    node.frame_duration = len(source.numbers)
-    node.frame_start, node.frame_offset = source.first, source.first - 1
+    _set_frames(node, source)
     node.use_auto_refresh = True
     return node
 
 
+def _set_frames(node: Node, source: Source) -> None:
+    node.frame_duration = len(source.numbers)
+    node.frame_start, node.frame_offset = source.first, source.first - 1
+
+
 def _load(path: Path, colorspace: str | None) -> bpy.types.Image:
     """An image datablock of a file, apart from the user's own; ours is read again, unless it holds unsaved paint."""
-    ours = {Path(bpy.path.abspath(image.filepath)).resolve(): image for image in bpy.data.images if OURS_KEY in image}
-    image = ours.get(path.resolve())
+    ours = {path_of(image): image for image in bpy.data.images if OURS_KEY in image and not image.library}
+    image = ours.get(Path(os.path.abspath(path)))  # noqa: PTH100 (asks no disk)
     if image is None:
         if not path.is_file():
             raise InputError(
@@ -180,7 +231,7 @@ def _load(path: Path, colorspace: str | None) -> bpy.types.Image:
                 image.filepath = bpy.path.relpath(str(path))
     elif not image.is_dirty:
         image.reload()
-    if colorspace:
+    if colorspace and image.colorspace_settings.name != colorspace:  # set to what it is, it would drop unsaved paint
         image.colorspace_settings.name = colorspace
     return image
 

@@ -37,6 +37,20 @@ class Place(NamedTuple):
     right: int
 
 
+def named(name: str) -> bpy.types.Scene:
+    """The result whose scene has that name; the newest if it is empty.
+
+    Raises:
+        InputError: there is none.
+    """
+    for result in results():
+        if result.name == (name or result.name):
+            return result
+    raise InputError(
+        f"There is no result {name!r} any more" if name else "There is no result", hint="Decompose a clip, or load one."
+    )
+
+
 def place_above(strip: Any, scene: bpy.types.Scene) -> Place:  # noqa: ANN401 (a strip's class differs)
     """Where the newest result of a strip's footage belongs.
 

@@ -138,6 +138,9 @@ class Job:
                 break
             heard = True
             line = self._lines.get_nowait()
+            if line is None and self._process.returncode == 0 and undo.is_user_at_work():
+                self._lines.put(None)  # the result is loaded when the stroke or the render has ended
+                return heard
             if line is None:
                 self._ended(self._process.returncode)
             elif (event := protocol.decode(line)) is not None:

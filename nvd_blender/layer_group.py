@@ -68,10 +68,9 @@ def add_layer_group(
     # A copy takes Blender a tenth of the time that it takes to build one.
     node.node_tree = front.node_tree.copy() if front else _layer_group(*atlases)
     node.node_tree.name = name
-    for look_up, atlas in zip((_PAINTED, _ORIGINAL), atlases, strict=True):
-        compat.fit_map_uv(node.node_tree.nodes[look_up], atlas)
     for control in (SHOWN, _OPAQUE, *(one.name for one in CONTROLS)):
         node.inputs[control].default_value = 1.0
+    fit_atlases(node, *atlases)
     for label, value in _FROM_THE_FRONT.items():
         node.inputs[label].default_value = value
         if front:
@@ -86,9 +85,11 @@ def set_bottom(node: Node) -> None:
     node.inputs[_BOTTOM].default_value = 1.0
 
 
-def fit_painted(node: Node, atlas: bpy.types.Image) -> None:
-    """Tell a layer's node that its atlas is another: of another size, or transparent where the original shows."""
-    compat.fit_map_uv(node.node_tree.nodes[_PAINTED], atlas)
+def fit_atlases(node: Node, atlas: bpy.types.Image, original: bpy.types.Image) -> None:
+    """Tell a layer's node that its atlases are others: of another size, or transparent where the original shows."""
+    for name, image in ((_PAINTED, atlas), (_ORIGINAL, original)):
+        if look_up := node.node_tree.nodes.get(name):  # if the user has left it there
+            compat.fit_map_uv(look_up, image)
     node.inputs[_OPAQUE].default_value = float(atlas.alpha_mode != "STRAIGHT")
 
 

@@ -1,37 +1,21 @@
-"""How the layers of a result are shown: eye and solo here, opacity and light as inputs of their groups."""
+"""How the layers of a result are shown: eye and solo, which come to one input of the layer's group.
 
-from typing import NamedTuple
+They are kept with the group's node. A property that calls back would be simpler, but crashes Blender 4.2 when it ends.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
 
 import bpy
 
-from . import compat
 from .compat import Node
 from .layer_group import CONTROLS, SHOWN
-from .results import LAYER_NODE, MODE_SWITCH, atlas_nodes, node_of
+from .results import LAYER_NODE, atlas_nodes, node_of
 
+Switch = Literal["hidden", "solo"]
 
-def _update(layer: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
-    _apply(layer.id_data)
-
-
-class NVD_PG_layer(bpy.types.PropertyGroup):
-    """Eye and solo of a layer."""
-
-    visible: bpy.props.BoolProperty(
-        name="Visible", description="Show the layer, or its paint where the plate is kept", default=True,
-        update=_update,
-    )  # fmt: skip
-    solo: bpy.props.BoolProperty(
-        name="Solo", description="Show no other layers than those on solo",
-        update=_update,
-    )  # fmt: skip
-
-
-class Looks(NamedTuple):
-    """What the artist has set in a result."""
-
-    rebuild: bool
-    controls: dict[str, dict[str, float]]
+_KEY: Final = "nvd_{}"
 
 
 def group_of(scene: bpy.types.Scene, layer: str) -> Node | None:
@@ -40,49 +24,17 @@ def group_of(scene: bpy.types.Scene, layer: str) -> Node | None:
     return node if node and all(name in node.inputs for name in (SHOWN, *(one.name for one in CONTROLS))) else None
 
 
-def looks(scene: bpy.types.Scene) -> Looks:
-    """What is set, to be restored when the tree has been built anew."""
-    switch = node_of(scene, MODE_SWITCH)
-    groups = {layer: group for layer in atlas_nodes(scene) if (group := group_of(scene, layer))}
-    return Looks(
-        bool(switch and getattr(*compat.switch_property(switch))),
-        {
-            layer: {one.name: group.inputs[one.name].default_value for one in CONTROLS}
-            for layer, group in groups.items()
-        },
-    )
+def is_on(group: Node, switch: Switch) -> bool:
+    """Whether a layer is hidden, or on solo."""
+    return bool(group.get(_KEY.format(switch), False))
 
 
-def restore(scene: bpy.types.Scene, kept: Looks) -> None:
-    """Set a tree that was just built as an earlier one was, and list its layers."""
-    owner, name = compat.switch_property(node_of(scene, MODE_SWITCH))
-    setattr(owner, name, kept.rebuild)
-    names = list(atlas_nodes(scene))
-    for index in reversed([index for index, one in enumerate(scene.nvd_layers) if one.name not in names]):
-        scene.nvd_layers.remove(index)
-    for layer in names:
-        if layer not in scene.nvd_layers:
-            scene.nvd_layers.add().name = layer
-        for control, value in kept.controls.get(layer, {}).items():
-            group_of(scene, layer).inputs[control].default_value = value
-    _apply(scene)
-
-
-def _apply(scene: bpy.types.Scene) -> None:
-    """Eye and solo come to one number a layer."""
-    any_solo = any(one.solo for one in scene.nvd_layers)
-    for one in scene.nvd_layers:
-        if group := group_of(scene, one.name):
-            group.inputs[SHOWN].default_value = float(one.solo if any_solo else one.visible)
-
-
-def register() -> None:
-    """See :mod:`nvd_blender`."""
-    bpy.utils.register_class(NVD_PG_layer)
-    bpy.types.Scene.nvd_layers = bpy.props.CollectionProperty(type=NVD_PG_layer)
-
-
-def unregister() -> None:
-    """See :mod:`nvd_blender`."""
-    del bpy.types.Scene.nvd_layers
-    bpy.utils.unregister_class(NVD_PG_layer)
+def turn(scene: bpy.types.Scene, layer: str, switch: Switch) -> None:
+    """Hide or show a layer, or put it on or off solo: while any is, the others are not shown."""
+    chosen = group_of(scene, layer)
+    chosen[_KEY.format(switch)] = not is_on(chosen, switch)
+    groups = [group for name in atlas_nodes(scene) if (group := group_of(scene, name))]
+    any_solo = any(is_on(group, "solo") for group in groups)
+    for group in groups:
+        is_shown = is_on(group, "solo") if any_solo else not is_on(group, "hidden")
+        group.inputs[SHOWN].default_value = float(is_shown)

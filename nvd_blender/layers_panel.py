@@ -7,7 +7,7 @@ import bpy
 from . import atlas_files, compat, coverage
 from .labels import paragraph
 from .layer_group import CONTROLS
-from .layers import group_of
+from .layers import group_of, is_on
 from .results import BUILT_KEY, MODE_SWITCH, ONION, atlas_nodes, node_of, path_of
 
 
@@ -46,12 +46,16 @@ def _draw_views(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
 
 
 def _draw_layer(layout: bpy.types.UILayout, scene: bpy.types.Scene, layer: str, atlas: bpy.types.Image) -> None:
-    shown, group = scene.nvd_layers.get(layer), group_of(scene, layer)
+    group = group_of(scene, layer)
     is_canvas = scene.tool_settings.image_paint.canvas == atlas
     row = layout.row(align=True)
-    if shown:
-        row.prop(shown, "visible", text="", icon="HIDE_OFF" if shown.visible else "HIDE_ON", emboss=False)
-        row.prop(shown, "solo", text="", icon="SOLO_ON" if shown.solo else "SOLO_OFF", emboss=False)
+    if group:
+        eye, star = (
+            "HIDE_ON" if is_on(group, "hidden") else "HIDE_OFF",
+            "SOLO_ON" if is_on(group, "solo") else "SOLO_OFF",
+        )
+        _button(row, "nvd.show_layer", scene, layer, text="", icon=eye, emboss=False)
+        _button(row, "nvd.solo_layer", scene, layer, text="", icon=star, emboss=False)
     _button(row, "nvd.paint_atlas", scene, layer, text=layer, icon="BRUSH_DATA", depress=is_canvas)
     if group:
         column = layout.column(align=True)

@@ -28,9 +28,16 @@ _looked: dict[Path, float] = {}
 
 
 def folder_of(chosen: Selected) -> Path:
-    """Where its result goes."""
+    """Where its result goes.
+
+    Raises:
+        InputError: that depends on a .blend that was never saved.
+    """
     named = chosen.scene.nvd.folder
-    return Path(bpy.path.abspath(named)) if named else chosen.footage.result_folder
+    folder = Path(bpy.path.abspath(named)) if named else chosen.footage.result_folder
+    if not folder.is_absolute():
+        raise InputError("The output is relative to a file that was never saved", where=named, hint="Save it first.")
+    return folder
 
 
 def expected(chosen: Selected) -> Forecast | None:
@@ -71,7 +78,7 @@ def shortage(folder: Path, takes: Forecast) -> str:
 def _look(folder: Path) -> None:
     try:
         _free[folder] = free_bytes(folder)
-    except OSError:
+    except (OSError, InputError):
         _free.pop(folder, None)  # whoever writes there will say it
     finally:
         _looked[folder] = time.monotonic()

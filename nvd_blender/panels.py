@@ -68,14 +68,14 @@ def _draw_forecast(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
     except NvdError:
         return
     try:
-        takes = outlook.expected(chosen)
+        takes, folder = outlook.expected(chosen), outlook.folder_of(chosen)
     except NvdError as error:
         paragraph(layout, str(error), icon="ERROR")
         return
     if takes:
         parts = str(takes).replace(" ", "\xa0").replace(",\xa0", ", ")
         paragraph(layout, f"{parts[0].upper()}{parts[1:]}", icon="TIME")
-        if missing := outlook.shortage(outlook.folder_of(chosen), takes):
+        if missing := outlook.shortage(folder, takes):
             paragraph(layout, missing, icon="ERROR")
 
 

@@ -9,7 +9,6 @@ import bpy
 
 from nvd_core.folder import read_manifest
 
-from . import layers
 from .compositor import build_scene
 
 
@@ -22,5 +21,4 @@ def recomposite(folder: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    layers.register()
     recomposite(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -6,6 +6,7 @@ Blender keeps right when files move. What the user has deleted is not found, whi
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -44,7 +45,8 @@ def results() -> list[bpy.types.Scene]:
 
 def result_scene(folder: Path) -> bpy.types.Scene | None:
     """The scene of a decomposition, if it was built."""
-    return next((scene for scene in results() if folder_of(scene) == folder.resolve()), None)
+    wanted = Path(os.path.abspath(folder))  # noqa: PTH100 (asks no disk, which may sleep: panels call this)
+    return next((scene for scene in results() if not scene.library and folder_of(scene) == wanted), None)
 
 
 def folder_of(scene: bpy.types.Scene) -> Path | None:
@@ -61,7 +63,9 @@ def plate_of(scene: bpy.types.Scene) -> Path | None:
 
 def path_of(image: bpy.types.Image | None) -> Path | None:
     """Where an image's file lies."""
-    return Path(bpy.path.abspath(image.filepath)).resolve() if image and image.filepath else None
+    if image is None or not image.filepath:
+        return None
+    return Path(os.path.abspath(bpy.path.abspath(image.filepath, library=image.library)))  # noqa: PTH100 (as above)
 
 
 def atlas_nodes(scene: bpy.types.Scene) -> dict[str, Node]:

@@ -33,11 +33,16 @@ def stop() -> None:
         bpy.app.timers.unregister(_push)
 
 
+def is_user_at_work() -> bool:
+    """Whether a brush stroke, another modal operator or a render is going on, which nothing must come into."""
+    windows = () if bpy.app.background else bpy.context.window_manager.windows
+    return any(len(window.modal_operators) for window in windows) or bpy.app.is_job_running("RENDER")
+
+
 def _push() -> float | None:
-    windows = bpy.context.window_manager.windows
-    if any(len(window.modal_operators) for window in windows):
-        return _PATIENCE_S  # a brush stroke makes a step of its own, which another must not come into
-    with bpy.context.temp_override(window=windows[0]):
+    if is_user_at_work():
+        return _PATIENCE_S  # a brush stroke makes a step of its own
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
         bpy.ops.ed.undo_push(message=_named[-1])
     _named.clear()
     return None

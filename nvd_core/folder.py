@@ -206,8 +206,8 @@ def inside(folder: Path, relative: str) -> Path:
     Raises:
         InputError: it leads out of the folder.
     """
-    path = (folder / relative).resolve()
-    if not relative or not path.is_relative_to(folder.resolve()):
+    path = folder / relative
+    if not relative or not path.resolve().is_relative_to(folder.resolve()):
         raise InputError(f"The manifest names a file outside its folder, {relative!r}", where=folder)
     return path
 
@@ -260,8 +260,15 @@ def unwritable(path: Path, error: OSError) -> InputError:
 
 
 def free_bytes(folder: Path) -> int:
-    """What is free on the disk of a folder, which need not be there yet."""
-    return shutil.disk_usage(next(path for path in (folder, *folder.absolute().parents) if path.exists())).free
+    """What is free on the disk of a folder, which need not be there yet.
+
+    Raises:
+        InputError: the disk is not there.
+    """
+    there = next((path for path in (folder, *folder.absolute().parents) if path.exists()), None)
+    if there is None:
+        raise InputError("The disk is not there", where=folder, hint="Connect it, or choose another place.")
+    return shutil.disk_usage(there).free
 
 
 def check_space(folder: Path, needed_bytes: float, free: float | None = None) -> None:

@@ -7,7 +7,7 @@ import bpy
 
 from nvd_core.errors import InputError, NvdError, SetupError
 
-from .. import atlas_files
+from .. import atlas_files, layers
 from ..results import atlas_nodes, path_of, results
 
 
@@ -35,9 +35,11 @@ def find_layer(context: bpy.types.Context, result: str, layer: str) -> Found:
         InputError: there is none.
     """
     for scene in (context.scene, *results()):
-        layers = list(atlas_nodes(scene))
-        if layers and scene.name == (result or scene.name) and (not layer or layer in layers):
-            return Found(scene, layer or layers[0])
+        names = list(atlas_nodes(scene))
+        if names and scene.name == (result or scene.name) and (not layer or layer in names):
+            return Found(scene, layer or names[0])
+    if result and result not in bpy.data.scenes:
+        raise InputError(f"There is no result {result!r} any more", hint="Load it again.")
     if layer:
         raise InputError(f"There is no layer {layer!r}", hint="It was renamed or deleted in the result's node tree.")
     raise InputError("There is no result to paint on", hint="Decompose a clip first.")
@@ -57,8 +59,10 @@ def set_canvas(context: bpy.types.Context, found: Found) -> None:
 class _OfLayer:
     bl_options: ClassVar = {"INTERNAL"}
 
-    result: bpy.props.StringProperty(name="Result", description="Name of the result's scene; the newest if empty")
-    layer: bpy.props.StringProperty(name="Layer", description="Whose atlas; the front layer's if empty")
+    result: bpy.props.StringProperty(
+        name="Result", description="Name of the result's scene; the newest if empty", options={"SKIP_SAVE"}
+    )
+    layer: bpy.props.StringProperty(name="Layer", description="Which; the front layer if empty", options={"SKIP_SAVE"})
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Do it, or say why not."""
@@ -117,7 +121,7 @@ class NVD_OT_reload_atlas(_OfLayer, bpy.types.Operator):
 
 
 class NVD_OT_revert_atlas(_OfLayer, bpy.types.Operator):
-    """Take all paint off the atlas. Its file stays as it is until it is saved"""
+    """Take all paint off the atlas, which cannot be undone. Its file stays as it is until it is saved"""
 
     bl_idname = "nvd.revert_atlas"
     bl_label = "Revert to Original"
@@ -166,14 +170,44 @@ class NVD_OT_edit_atlas_elsewhere(_OfLayer, bpy.types.Operator):
             raise SetupError(
                 "Blender does not know your image editor", hint="Name it in Preferences, File Paths, Applications."
             )
+        if atlas_files.is_newer_on_disk(found.atlas):
+            raise InputError(
+                "Another program has saved this atlas",
+                where=path_of(found.atlas),
+                hint="Reload it, or save yours first.",
+            )
         if found.atlas.is_dirty:
             found.atlas.save()
         bpy.ops.image.external_edit(filepath=str(path_of(found.atlas)))
 
 
+class NVD_OT_show_layer(_OfLayer, bpy.types.Operator):
+    """Show or hide the layer, or its paint where the plate is kept"""
+
+    bl_idname = "nvd.show_layer"
+    bl_label = "Show Layer"
+    bl_options: ClassVar = {"UNDO", "INTERNAL"}
+
+    def run(self, _context: bpy.types.Context, found: Found) -> None:
+        """Turn it."""
+        layers.turn(found.scene, found.layer, "hidden")
+
+
+class NVD_OT_solo_layer(_OfLayer, bpy.types.Operator):
+    """Show no other layers than those on solo"""
+
+    bl_idname = "nvd.solo_layer"
+    bl_label = "Solo Layer"
+    bl_options: ClassVar = {"UNDO", "INTERNAL"}
+
+    def run(self, _context: bpy.types.Context, found: Found) -> None:
+        """Turn it."""
+        layers.turn(found.scene, found.layer, "solo")
+
+
 register, unregister = bpy.utils.register_classes_factory(
     (
         NVD_OT_paint_atlas, NVD_OT_save_atlas, NVD_OT_reload_atlas, NVD_OT_revert_atlas, NVD_OT_exchange_atlas,
-        NVD_OT_edit_atlas_elsewhere,
+        NVD_OT_edit_atlas_elsewhere, NVD_OT_show_layer, NVD_OT_solo_layer,
     )
 )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import ClassVar
 import bpy
 
 from nvd_core.errors import InputError, NvdError
-from nvd_core.folder import inside, read_manifest
+from nvd_core.folder import read_manifest
 
 from ..compositor import load_result
 
@@ -18,14 +18,9 @@ def load_whole(folder: Path) -> bpy.types.Scene:
         InputError: it is none, is not finished, or something of it is missing.
     """
     manifest = read_manifest(folder)
-    atlases = [*manifest.atlas_files.values(), *manifest.original_files.values()]
-    frames = [manifest.frame_path(folder, number) for number in manifest.source.numbers]
-    for path in (*(inside(folder, atlas) for atlas in atlases), *frames):
-        if not path.is_file():
-            raise InputError("The decomposition lacks a file", where=path, hint="Copy all of its folder.")
-    plate = Path(manifest.source.file)
-    if not plate.is_file():
-        raise InputError("The clip of the decomposition is not there", where=plate, hint="Copy it to that place.")
+    for number in manifest.source.numbers:
+        if not (frame := manifest.frame_path(folder, number)).is_file():
+            raise InputError("The decomposition lacks a file", where=frame, hint="Copy all of its folder.")
     return load_result(folder)
 
 

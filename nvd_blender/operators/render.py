@@ -8,7 +8,7 @@ import bpy
 from nvd_core.errors import InputError, NvdError
 
 from .. import compat, edit
-from ..results import BUILT_KEY, folder_of, plate_of, results
+from ..results import folder_of, plate_of
 
 _ENDS: Final = (bpy.app.handlers.render_complete, bpy.app.handlers.render_cancel)
 
@@ -19,7 +19,9 @@ class NVD_OT_render_result(bpy.types.Operator):
     bl_idname = "nvd.render_result"
     bl_label = "Render Result"
 
-    result: bpy.props.StringProperty(name="Result", description="Name of its scene; the newest if empty")
+    result: bpy.props.StringProperty(
+        name="Result", description="Name of its scene; the newest if empty", options={"SKIP_SAVE"}
+    )
     kind: bpy.props.EnumProperty(
         name="Format",
         items=[
@@ -36,9 +38,9 @@ class NVD_OT_render_result(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Start Blender's renderer; without a window, wait for it."""
         try:
-            scene = bpy.data.scenes.get(self.result) or next(iter(results()), None)
-            if scene is None or BUILT_KEY not in scene:
-                raise InputError("There is no result to render", hint="Decompose a clip first.")
+            if bpy.app.is_job_running("RENDER"):
+                raise InputError("Blender is rendering", hint="Wait until that has ended, or cancel it with Esc.")
+            scene = edit.named(self.result)
             target = _prepare(scene, self.kind)
         except (NvdError, OSError) as error:
             self.report({"ERROR"}, str(error))
@@ -49,7 +51,7 @@ class NVD_OT_render_result(bpy.types.Operator):
         else:
             _wait(scene.name, target)
             bpy.ops.render.render("INVOKE_DEFAULT", animation=True, scene=scene.name)
-        self.report({"INFO"}, f"The shot is rendered to {target.parent}")
+        self.report({"INFO"}, f"The shot goes to {target.parent}")
         return {"FINISHED"}
 
 
@@ -84,9 +86,13 @@ def _wait(scene: str, target: Path) -> None:
     """Put the files into the edit once Blender has rendered them; from a timer, as handlers must not change data."""
 
     def ended(*_: object) -> None:
+        bpy.app.timers.register(add, first_interval=0.1)
+
+    def add() -> None:
         for handlers in _ENDS:
-            handlers[:] = [one for one in handlers if one is not ended]
-        bpy.app.timers.register(lambda: _add(scene, target), first_interval=0.1)
+            if ended in handlers:
+                handlers.remove(ended)
+        _add(scene, target)
 
     for handlers in _ENDS:
         handlers.append(ended)
@@ -106,11 +112,13 @@ def _add(scene: str, target: Path) -> None:
         options = {"name": target.parent.parent.name, "channel": channel, "frame_start": start}
         if target.suffix == ".mp4":
             return strips.new_movie(filepath=str(target), **options)
-        first, *others = sorted(path.name for path in target.parent.iterdir())
+        name = target.name.removesuffix(f"{place.result.frame_end:04d}{target.suffix}")
+        numbers = range(place.result.frame_start, place.result.frame_end + 1)
+        first, *others = (f"{name}{number:04d}{target.suffix}" for number in numbers)
         strip = strips.new_image(filepath=str(target.with_name(first)), **options)
-        for name in others:
-            strip.elements.append(name)
-        compat.trim(strip, start, start + 1 + len(others))
+        for other in others:
+            strip.elements.append(other)
+        compat.trim(strip, start, start + len(numbers))
         return strip
 
     edit.add_above(place, new)

@@ -14,15 +14,16 @@ class NVD_OT_add_result(bpy.types.Operator):
     bl_label = "Add Result to Sequencer"
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012 (as Blender wants it)
 
-    result: bpy.props.StringProperty(name="Result", description="Name of its scene; that of the active strip if empty")
+    result: bpy.props.StringProperty(
+        name="Result", description="Name of its scene; that of the active strip if empty", options={"SKIP_SAVE"}
+    )
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Add the strip."""
         scene = compat.sequencer_scene(context)
         active = scene.sequence_editor.active_strip if scene.sequence_editor else None
-        result = bpy.data.scenes.get(self.result)
         try:
-            place = edit.place_of(result) if result else edit.place_above(active, scene)
+            place = edit.place_of(edit.named(self.result)) if self.result else edit.place_above(active, scene)
         except NvdError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}

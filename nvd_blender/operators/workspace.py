@@ -16,8 +16,12 @@ class NVD_OT_open_layers(bpy.types.Operator):
     bl_idname = "nvd.open_layers"
     bl_label = "Open Layers"
 
-    result: bpy.props.StringProperty(name="Result", description="Name of the result's scene; the newest if empty")
-    layer: bpy.props.StringProperty(name="Layer", description="Whose atlas; the front layer's if empty")
+    result: bpy.props.StringProperty(
+        name="Result", description="Name of the result's scene; the newest if empty", options={"SKIP_SAVE"}
+    )
+    layer: bpy.props.StringProperty(
+        name="Layer", description="Whose atlas; the front layer's if empty", options={"SKIP_SAVE"}
+    )
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Open the workspace."""

@@ -53,13 +53,13 @@ def open_mattes(masks: Sequence[MaskSource], clip: ClipInfo, numbers: range | No
     Raises:
         InputError: a name is no layer's name or there twice, or a mask does not fit the clip.
     """
-    names = [mask.name for mask in masks]
+    names, small = [mask.name for mask in masks], [mask.name.casefold() for mask in masks]
     for name in names:
         if not LAYER_NAME.fullmatch(name):
             raise InputError(
                 f"{name!r} cannot be the name of a layer", hint="Use letters, digits, _ and -; a letter first."
             )
-        if name == BACKGROUND or names.count(name) > 1:
+        if name.casefold() == BACKGROUND or small.count(name.casefold()) > 1:  # one file, on most disks
             raise InputError(f"There is more than one layer {name!r}", hint="Give every mask a name of its own.")
     sources = tuple(open_mask(mask, clip, clip.numbers if numbers is None else numbers) for mask in masks)
     return Mattes((*names, BACKGROUND), sources, clip)

@@ -50,22 +50,32 @@ for node in results.atlas_nodes(scene).values():
 for layer, values in {"sign": (0.6, 0.3, 1.5), "background": (0.8, 0.0, 1.0)}.items():
     for control, value in zip(("Opacity", "Light", "Gain"), values, strict=True):
         layers.group_of(scene, layer).inputs[control].default_value = value
+layers.group_of(scene, "sign").inputs["Gain"].keyframe_insert("default_value", frame=1)
+own_node = compat.scene_tree(scene).nodes.new("CompositorNodeBlur").name
 for mode in (False, True):
     results.set_mode(scene, rebuild=mode)
     render(scene, "faded_rebuilt" if mode else "faded")
+paint(sign)
+sign.pixels[0] = 0.125
 compositor.load_result(shot / "result")
+seen["unsaved"] = [sign.is_dirty, sign.pixels[0]]
+sign.reload()
 seen["kept"] = [
+    own_node in compat.scene_tree(scene).nodes,
+    compat.scene_tree(scene).animation_data is not None,
     round(layers.group_of(scene, "sign").inputs["Gain"].default_value, 3),
     getattr(*compat.switch_property(results.node_of(scene, results.MODE_SWITCH))),
 ]
+compat.scene_tree(scene).animation_data_clear()
 for layer in ("sign", "background"):
     for control in ("Opacity", "Light", "Gain"):
         layers.group_of(scene, layer).inputs[control].default_value = 1.0
-scene.nvd_layers["sign"].visible = False
+bpy.ops.nvd.show_layer(layer="sign")
 render(scene, "hidden")
-scene.nvd_layers["sign"].visible, scene.nvd_layers["sign"].solo = True, True
+bpy.ops.nvd.solo_layer(layer="sign")
 render(scene, "solo")
-scene.nvd_layers["sign"].solo = False
+bpy.ops.nvd.show_layer(layer="sign")
+bpy.ops.nvd.solo_layer(layer="sign")
 results.set_mode(scene, rebuild=False)
 results.node_of(scene, results.ONION).inputs[0].default_value = 1.0
 render(scene, "compared")
@@ -78,11 +88,12 @@ for name in ("half", "label"):
 seen["canvas"] = Path(bpy.context.scene.tool_settings.image_paint.canvas.filepath).name
 assert bpy.ops.nvd.exchange_atlas(layer="sign", filepath=sign.filepath) == {"FINISHED"}
 (out / "broken.exr").write_bytes(b"no picture")
-for name in ("broken.exr", "missing.exr"):
+original, plate = results.path_of(results.original_of(scene, "sign")), results.plate_of(scene)
+for path in (out / "broken.exr", out / "missing.exr", original, plate):
     try:
-        bpy.ops.nvd.exchange_atlas(layer="sign", filepath=str(out / name))
+        bpy.ops.nvd.exchange_atlas(layer="sign", filepath=str(path))
     except RuntimeError as error:
-        seen[name] = str(error)
+        seen[path.name] = str(error)
 seen["after_refusal"] = results.atlas_nodes(scene)["sign"].image == sign
 
 atlas_files.look()

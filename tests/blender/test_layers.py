@@ -100,8 +100,9 @@ def _as_painted(session: Session, *layers: str) -> list[str]:
     return flags
 
 
-def test_looks_survive_a_new_result(session: Session) -> None:
-    assert session.seen["kept"] == [1.5, True]
+def test_what_the_user_has_made_survives_a_new_result(session: Session) -> None:
+    assert session.seen["kept"] == [True, True, 1.5, True]
+    assert session.seen["unsaved"] == [True, 0.125]
 
 
 def test_a_hidden_layer_shows_what_is_behind_and_solo_nothing_else(session: Session) -> None:
@@ -124,7 +125,15 @@ def test_another_file_of_another_size_or_transparent_can_be_the_atlas(session: S
         assert difference(session.pictures(f"exchanged_{name}"), session.nvd_render(*atlas)) <= most
 
 
-@pytest.mark.parametrize(("what", "words"), [("broken.exr", "cannot read the picture"), ("missing.exr", "no such")])
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("broken.exr", "cannot read the picture"),
+        ("missing.exr", "no such"),
+        ("sign.orig.exr", "must stay as it is"),
+        ("demo.0001.png", "must stay as it is"),
+    ],
+)
 def test_a_file_that_is_no_picture_is_refused(session: Session, what: str, words: str) -> None:
     assert words in session.seen[what]
     assert session.seen["after_refusal"]

@@ -313,12 +313,12 @@ def lit_again() -> Walk:
 
 
 def hidden() -> Walk:
-    yield from hands.press(layers(), "^nvd_layers.*visible$", columns=[0.11])
+    yield from hands.press(layers(), 'nvd.show_layer.*layer="object1"', columns=[0.11])
     yield 1.0
 
 
 def shown_again() -> Walk:
-    yield from hands.press(layers(), "^nvd_layers.*visible$", columns=[0.11])
+    yield from hands.press(layers(), 'nvd.show_layer.*layer="object1"', columns=[0.11])
     yield 1.0
 
 
