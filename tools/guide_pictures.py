@@ -14,7 +14,7 @@ from typing import Final
 from PIL import Image
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-COLOURS: Final = 128
+COLOURS: Final = 256
 
 PANEL: Final = "SEQUENCE_EDITOR.SEQUENCER/UI"
 PREFERENCES: Final = ["PREFERENCES./WINDOW"]
@@ -34,7 +34,7 @@ PICTURES: Final = {
     "layers": ("open-layers", LAYERS),
     "paint": ("paint", LAYERS),
     "unlit": ("unlit", ["IMAGE_EDITOR.VIEW/WINDOW", "IMAGE_EDITOR.VIEW/UI"]),
-    "edit": ("back-to-the-edit", ["SEQUENCE_EDITOR.PREVIEW/PREVIEW", "SEQUENCE_EDITOR.SEQUENCER/WINDOW"]),
+    "edit": ("back-to-the-edit", ["SEQUENCE_EDITOR.PREVIEW/PREVIEW"]),
 }
 """Of each picture: the step that shows it, and the editors, all of which are in it."""
 
@@ -49,7 +49,8 @@ def main(source: Path, target: Path) -> None:
         box = (max(0, min(lefts)), max(0, min(tops)), max(rights), max(bottoms))
         picture = Image.open(path).convert("RGB").crop(box)
         written = target / f"{name}.png"
-        picture.quantize(COLOURS, dither=Image.Dither.NONE).save(written, optimize=True)
+        palette = picture.quantize(COLOURS)
+        picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(written, optimize=True)
         print(f"{written}: {written.stat().st_size / 1024:.0f} KiB")
 
 
