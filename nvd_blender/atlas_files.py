@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from array import array
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -59,7 +60,7 @@ def exchange(scene: bpy.types.Scene, layer: str, path: Path) -> None:
         InputError: it is not there, or cannot be read.
     """
     before = set(bpy.data.images)
-    if path in _not_to_paint_on():
+    if Path(os.path.abspath(path)) in _not_to_paint_on():  # noqa: PTH100 (as in path_of)
         raise InputError("That picture belongs to a result and must stay as it is", where=path, hint="Choose a copy.")
     image = load_atlas(path)
     if not all(image.size):

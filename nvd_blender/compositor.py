@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -118,7 +119,8 @@ def _refresh(scene: bpy.types.Scene, folder: Path, manifest: Manifest) -> None:
         frames.image = passes
         _set_frames(frames, manifest.source)
         original.image = load_atlas(inside(folder, manifest.original_files[layer]))
-        if path_of(atlas.image).is_relative_to(path_of(original.image).parent):  # else the user has put another there
+        in_use, own = path_of(atlas.image), re.compile(rf"{re.escape(layer)}(\.\d+)?\.exr")
+        if in_use.parent == path_of(original.image).parent and own.fullmatch(in_use.name):  # else it is the user's
             atlas.image = load_atlas(inside(folder, manifest.atlas_files[layer]))
         fit_atlases(node_of(scene, LAYER_NODE.format(layer)), atlas.image, original.image)
 
