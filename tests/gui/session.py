@@ -360,9 +360,10 @@ def add_result() -> Walk:
 
 def render_result() -> Walk:
     """Through its dialog; Blender renders in a window of its own."""
+    rendered = Path(spec["clip"]).parent / "shot_nvd_render" / "v001"
     yield from hands.press(layers(), "nvd.render_result")
     yield from hands.key("Return")
-    yield from hands.until(lambda: len(list(OUT.parent.rglob("*_render/v001/*.exr"))) == spec["frames"])
+    yield from hands.until(lambda: len(list(rendered.glob("*.exr"))) == spec["frames"])
     yield from hands.until(lambda: "IMAGE" in facts()["strips"])
     seen["rendered"] = facts()["strips"]
 
