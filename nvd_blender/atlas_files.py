@@ -15,7 +15,7 @@ from .compositor import load_atlas
 from .labels import redraw
 from .layer_group import fit_atlases
 from .layers import group_of
-from .results import atlas_nodes, folder_of, original_of, path_of, plate_of, results
+from .results import atlas_nodes, folder_of, is_plate, original_of, path_of, results
 
 _LOOK_S: Final = 1.0
 
@@ -60,7 +60,7 @@ def exchange(scene: bpy.types.Scene, layer: str, path: Path) -> None:
         InputError: it is not there, or cannot be read.
     """
     before = set(bpy.data.images)
-    if Path(os.path.abspath(path)) in _not_to_paint_on():  # noqa: PTH100 (as in path_of)
+    if _must_stay(Path(os.path.abspath(path))):  # noqa: PTH100 (as in path_of)
         raise InputError("That picture belongs to a result and must stay as it is", where=path, hint="Choose a copy.")
     image = load_atlas(path)
     if not all(image.size):
@@ -71,14 +71,14 @@ def exchange(scene: bpy.types.Scene, layer: str, path: Path) -> None:
     _show(scene, layer)
 
 
-def _not_to_paint_on() -> set[Path | None]:
-    """Originals, plates and passes of all results."""
-    kept = set()
+def _must_stay(path: Path) -> bool:
+    """Whether a file is an original, a plate or a frame of a result."""
     for scene in results():
-        folder, layers = folder_of(scene), atlas_nodes(scene)
-        kept |= {plate_of(scene), *(path_of(original_of(scene, layer)) for layer in layers)}
-        kept |= set((folder / "frames").iterdir()) if folder and (folder / "frames").is_dir() else set()
-    return kept
+        folder = folder_of(scene)
+        originals = [path_of(original_of(scene, layer)) for layer in atlas_nodes(scene)]
+        if path in originals or is_plate(scene, path) or (folder and path.parent == folder / "frames"):
+            return True
+    return False
 
 
 def revert(scene: bpy.types.Scene, layer: str) -> None:

@@ -110,7 +110,7 @@ def colour(tree: Tree, *rgb: Socket) -> Socket:
 
 
 def switch(tree: Tree, name: str, off: Socket, on: Socket) -> Node:
-    """A node that passes one of two pictures on; see :func:`set_switch`."""
+    """A node that passes one of two pictures on; see :func:`switch_property`."""
     node = tree.nodes.new("CompositorNodeSwitch")
     node.name = node.label = name
     pictures = [socket for socket in node.inputs if socket.type == "RGBA"]

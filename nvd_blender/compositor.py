@@ -27,6 +27,7 @@ from .results import (
     PASSES_NODE,
     PLATE_NODE,
     atlas_nodes,
+    is_plate,
     node_of,
     path_of,
     result_scene,
@@ -44,7 +45,7 @@ def load_result(folder: Path) -> bpy.types.Scene:
     """Build the scene of a finished decomposition, or bring the one that is there up to date.
 
     Raises:
-        InputError: the folder is none, or something of it or its plate is gone or damaged; nothing has changed then.
+        InputError: the folder is none, or something of it or its plate is gone or damaged.
     """
     return build_scene(folder, read_manifest(folder))
 
@@ -53,21 +54,22 @@ def build_scene(folder: Path, manifest: Manifest) -> bpy.types.Scene:
     """The scene that re-composites a decomposition.
 
     Scene frames are plate frames. The user's own scenes and their settings are not touched. Where the result's scene
-    is there already, with these layers, what the user has made of its nodes stays as it is.
+    is there already, with this clip and these layers, what the user has made of its nodes stays as it is.
 
     Raises:
-        InputError: something of it is gone or damaged; nothing has changed then.
+        InputError: something of it is gone or damaged.
     """
     _check_files(folder, manifest)
-    scene = result_scene(folder)
-    if scene is not None and _is_built(scene, manifest):
+    known = result_scene(folder)
+    scene = known or bpy.data.scenes.new(f"NVD {manifest.name}")
+    if known and _is_built(scene, manifest):
         _refresh(scene, folder, manifest)
     else:
-        scene = bpy.data.scenes.new(f"NVD {manifest.name}")
         try:
             _build_tree(compat.empty_scene_tree(scene), folder, manifest)
         except (TypeError, KeyError) as error:  # a layer or a pass that the file should have
-            bpy.data.scenes.remove(scene)
+            if not known:
+                bpy.data.scenes.remove(scene)
             raise InputError("The result is damaged", where=folder, hint="Decompose the clip again.") from error
         _set_up(scene)
     source = manifest.source
@@ -103,20 +105,25 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
 
 
 def _is_built(scene: bpy.types.Scene, manifest: Manifest) -> bool:
-    """Whether a scene has the nodes of all these layers, and of no others."""
+    """Whether a scene has the nodes of all these layers and of no others, over this clip."""
+    if not is_plate(scene, Path(manifest.source.file)):
+        return False
     nodes = (PASSES_NODE, ATLAS_NODE, ORIGINAL_NODE, LAYER_NODE)
     has_all = all(node_of(scene, node.format(layer)) for layer in manifest.layers for node in nodes)
-    return has_all and len(atlas_nodes(scene)) == len(manifest.layers) and node_of(scene, PLATE_NODE) is not None
+    return has_all and len(atlas_nodes(scene)) == len(manifest.layers)
 
 
 def _refresh(scene: bpy.types.Scene, folder: Path, manifest: Manifest) -> None:
     """Show what was decomposed anew through the nodes that are there."""
-    passes = _load(manifest.frame_path(folder, manifest.source.first), "Non-Color")
-    _set_frames(node_of(scene, PLATE_NODE), manifest.source)
+    first = manifest.frame_path(folder, manifest.source.first)
+    _set_frames(plate := node_of(scene, PLATE_NODE), manifest.source)
+    _play(plate.image, manifest.source)
     for layer in manifest.layers:
         frames, atlas = node_of(scene, PASSES_NODE.format(layer)), node_of(scene, ATLAS_NODE.format(layer))
         original = node_of(scene, ORIGINAL_NODE.format(layer))
-        frames.image = passes
+        frames.image.filepath_raw = _as_named(first)  # not another image, which would unlink the node
+        frames.image.buffers_free()
+        _play(frames.image, manifest.source)
         _set_frames(frames, manifest.source)
         original.image = load_atlas(inside(folder, manifest.original_files[layer]))
         in_use, own = path_of(atlas.image), re.compile(rf"{re.escape(layer)}(\.\d+)?\.exr")
@@ -203,13 +210,17 @@ def _plate_node(tree: Tree, source: Source) -> Node:
 
 def _sequence_node(tree: Tree, image: bpy.types.Image, source: Source) -> Node:
     """An image node that shows file number N at scene frame N."""
-    if image.source == "FILE" and len(source.numbers) > 1:
-        image.source = "SEQUENCE"
+    _play(image, source)
     node = tree.nodes.new("CompositorNodeImage")
     node.image = image
     _set_frames(node, source)
     node.use_auto_refresh = True
     return node
+
+
+def _play(image: bpy.types.Image, source: Source) -> None:
+    if image.source == "FILE" and len(source.numbers) > 1:
+        image.source = "SEQUENCE"
 
 
 def _set_frames(node: Node, source: Source) -> None:
@@ -228,14 +239,20 @@ def _load(path: Path, colorspace: str | None) -> bpy.types.Image:
             )
         image = bpy.data.images.load(str(path))
         image[OURS_KEY] = True
-        if bpy.data.filepath:  # a file that was never saved gets relative paths when it is
-            with suppress(ValueError):  # on another drive
-                image.filepath = bpy.path.relpath(str(path))
+        image.filepath_raw = _as_named(path)
     elif not image.is_dirty:
         image.reload()
     if colorspace and image.colorspace_settings.name != colorspace:  # set to what it is, it would drop unsaved paint
         image.colorspace_settings.name = colorspace
     return image
+
+
+def _as_named(path: Path) -> str:
+    """A path relative to the .blend; one that was never saved gets relative paths when it is."""
+    if bpy.data.filepath:
+        with suppress(ValueError):  # on another drive
+            return bpy.path.relpath(str(path))
+    return str(path)
 
 
 @contextmanager

@@ -47,7 +47,7 @@ class Footage:
 
     def has(self, file: Path) -> bool:
         """Whether a file is this video, or a picture of this sequence."""
-        return self.clip.resolve() in {file.resolve(), _pattern(file.resolve())}
+        return self.clip.resolve() in {file.resolve(), pattern_of(file.resolve())}
 
     @property
     def result_folder(self) -> Path:
@@ -157,7 +157,7 @@ def from_movie_clip(clip: bpy.types.MovieClip, scene: bpy.types.Scene) -> Footag
     if clip.frame_duration == 1:
         return _picture(path, _rate(scene))
     first = _number(path.name)
-    return Footage(_pattern(path), first, first + clip.frame_duration - 1, _rate(scene))
+    return Footage(pattern_of(path), first, first + clip.frame_duration - 1, _rate(scene))
 
 
 def _sequence(folder: Path, names: list[str], fps: float) -> Footage:
@@ -165,7 +165,7 @@ def _sequence(folder: Path, names: list[str], fps: float) -> Footage:
     shapes = {_LAST_NUMBER.sub("", name) for name in names}
     if len(shapes) > 1 or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         raise InputError("The strip's pictures are not numbered one after the other", where=folder, hint="Rename them.")
-    return Footage(_pattern(folder / names[0]), numbers[0], numbers[-1], fps)
+    return Footage(pattern_of(folder / names[0]), numbers[0], numbers[-1], fps)
 
 
 def _picture(path: Path, fps: float) -> Footage:
@@ -181,7 +181,7 @@ def _number(name: str) -> int:
     return int(digits[0])
 
 
-def _pattern(path: Path) -> Path:
+def pattern_of(path: Path) -> Path:
     """``shot.0101.png`` as ``shot.####.png``."""
     return path.with_name(_LAST_NUMBER.sub(lambda digits: "#" * len(digits[0]), path.stem) + path.suffix)
 

@@ -31,7 +31,7 @@ class NVD_PT_layers(bpy.types.Panel):
         for layer, node in atlas_nodes(scene).items():
             _draw_layer(self.layout.box(), scene, layer, node.image)
         self.layout.operator("nvd.add_result", icon="SEQ_STRIP_DUPLICATE").result = scene.name
-        self.layout.operator("nvd.render_result", text="Render Result...", icon="RENDER_ANIMATION").result = scene.name
+        self.layout.operator("nvd.render_result", text="Render Result…", icon="RENDER_ANIMATION").result = scene.name
 
 
 def _draw_views(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:

@@ -14,6 +14,7 @@ import bpy
 
 from . import compat
 from .compat import Node
+from .footage import pattern_of
 
 BUILT_KEY: Final = "nvd_built"
 """Custom property of a result's scene: counts up, so that the newest is known."""
@@ -59,6 +60,15 @@ def plate_of(scene: bpy.types.Scene) -> Path | None:
     """The video, or first picture, that a result is laid over."""
     node = node_of(scene, PLATE_NODE)
     return path_of(node.image) if node else None
+
+
+def is_plate(scene: bpy.types.Scene, path: Path) -> bool:
+    """Whether a file is the video, or a picture of the sequence, that a result is laid over."""
+    plate = plate_of(scene)
+    if plate is None or path == plate:
+        return plate is not None
+    is_sequence = node_of(scene, PLATE_NODE).image.source == "SEQUENCE"
+    return is_sequence and pattern_of(path) == pattern_of(plate)
 
 
 def path_of(image: bpy.types.Image | None) -> Path | None:

@@ -8,6 +8,8 @@ import bpy
 
 _PATIENCE_S: Final = 0.5
 
+_AT_WORK: Final = ("PAINT_OT_", "SCULPT_OT_", "TRANSFORM_OT_", "SEQUENCER_OT_", "MASK_OT_")
+
 _named: list[str] = []
 """What is to become a step."""
 
@@ -34,9 +36,13 @@ def stop() -> None:
 
 
 def is_user_at_work() -> bool:
-    """Whether a brush stroke, another modal operator or a render is going on, which nothing must come into."""
+    """Whether a stroke, a drag or a render is going on, which nothing must come into.
+
+    Not any modal operator: those of some add-ons run for as long as Blender does.
+    """
     windows = () if bpy.app.background else bpy.context.window_manager.windows
-    return any(len(window.modal_operators) for window in windows) or bpy.app.is_job_running("RENDER")
+    at_work = (one.bl_idname.startswith(_AT_WORK) for window in windows for one in window.modal_operators)
+    return any(at_work) or bpy.app.is_job_running("RENDER")
 
 
 def _push() -> float | None:

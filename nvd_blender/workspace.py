@@ -127,8 +127,8 @@ def _fill(window: bpy.types.Window, layer: str) -> None:
 def _composite(scene: bpy.types.Scene) -> None:
     """Blender composites what is seen only when something has changed."""
     compat.scene_tree(scene).update_tag()
-    onion = node_of(scene, ONION).inputs[0]
-    onion.default_value = onion.default_value
+    if onion := node_of(scene, ONION):
+        onion.inputs[0].default_value = onion.inputs[0].default_value
 
 
 def _is_composited(scene: bpy.types.Scene) -> bool:

@@ -193,10 +193,13 @@ def _where_it_is(source: Source, folder: Path) -> Source:
     """The source, looked for in the same place relative to the folder if it is not where it was."""
     if not source.seen_from or Path(source.file).exists():
         return source
-    there = {
-        name: os.path.normpath(folder.absolute() / os.path.relpath(path, source.seen_from))
-        for name, path in (("path", source.path), ("file", source.file))
-    }
+    try:
+        there = {
+            name: os.path.normpath(folder.absolute() / os.path.relpath(path, source.seen_from))
+            for name, path in (("path", source.path), ("file", source.file))
+        }
+    except ValueError:  # it was on another drive
+        return source
     return replace(source, **there) if Path(there["file"]).exists() else source
 
 

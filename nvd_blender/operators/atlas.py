@@ -56,7 +56,9 @@ def set_canvas(context: bpy.types.Context, found: Found) -> None:
             space.image, space.ui_mode = found.atlas, "PAINT"
 
 
-class _OfLayer:
+class OfLayer:
+    """An operator on a layer of a result."""
+
     bl_options: ClassVar = {"INTERNAL"}
 
     result: bpy.props.StringProperty(
@@ -74,7 +76,7 @@ class _OfLayer:
         return {"FINISHED"}
 
 
-class NVD_OT_paint_atlas(_OfLayer, bpy.types.Operator):
+class NVD_OT_paint_atlas(OfLayer, bpy.types.Operator):
     """Paint on the layer's atlas: every frame of the shot follows"""
 
     bl_idname = "nvd.paint_atlas"
@@ -86,7 +88,7 @@ class NVD_OT_paint_atlas(_OfLayer, bpy.types.Operator):
         set_canvas(context, found)
 
 
-class NVD_OT_save_atlas(_OfLayer, bpy.types.Operator):
+class NVD_OT_save_atlas(OfLayer, bpy.types.Operator):
     """Save what was painted to the atlas's file"""
 
     bl_idname = "nvd.save_atlas"
@@ -97,7 +99,7 @@ class NVD_OT_save_atlas(_OfLayer, bpy.types.Operator):
         found.atlas.save()
 
 
-class NVD_OT_reload_atlas(_OfLayer, bpy.types.Operator):
+class NVD_OT_reload_atlas(OfLayer, bpy.types.Operator):
     """Read the atlas from its file again. What was painted here and not saved is lost"""
 
     bl_idname = "nvd.reload_atlas"
@@ -120,7 +122,7 @@ class NVD_OT_reload_atlas(_OfLayer, bpy.types.Operator):
         atlas_files.reload(found.scene, found.layer)
 
 
-class NVD_OT_revert_atlas(_OfLayer, bpy.types.Operator):
+class NVD_OT_revert_atlas(OfLayer, bpy.types.Operator):
     """Take all paint off the atlas, which cannot be undone. Its file stays as it is until it is saved"""
 
     bl_idname = "nvd.revert_atlas"
@@ -135,7 +137,7 @@ class NVD_OT_revert_atlas(_OfLayer, bpy.types.Operator):
         atlas_files.revert(found.scene, found.layer)
 
 
-class NVD_OT_exchange_atlas(_OfLayer, bpy.types.Operator):
+class NVD_OT_exchange_atlas(OfLayer, bpy.types.Operator):
     """Use another picture as the atlas, of any size: one that was painted elsewhere, or another version"""
 
     bl_idname = "nvd.exchange_atlas"
@@ -158,7 +160,7 @@ class NVD_OT_exchange_atlas(_OfLayer, bpy.types.Operator):
         set_canvas(context, found)
 
 
-class NVD_OT_edit_atlas_elsewhere(_OfLayer, bpy.types.Operator):
+class NVD_OT_edit_atlas_elsewhere(OfLayer, bpy.types.Operator):
     """Save the atlas and open it in the image editor that Blender's preferences name; saved there, it is shown here"""
 
     bl_idname = "nvd.edit_atlas_elsewhere"
@@ -181,28 +183,31 @@ class NVD_OT_edit_atlas_elsewhere(_OfLayer, bpy.types.Operator):
         bpy.ops.image.external_edit(filepath=str(path_of(found.atlas)))
 
 
-class NVD_OT_show_layer(_OfLayer, bpy.types.Operator):
+class _Switch(OfLayer):
+    bl_options: ClassVar = {"UNDO", "INTERNAL"}
+    switch: ClassVar[layers.Switch]
+
+    def run(self, _context: bpy.types.Context, found: Found) -> None:
+        """Turn it."""
+        if layers.group_of(found.scene, found.layer) is None:
+            raise InputError(f"The node of {found.layer} was changed", hint="Load the result again.")
+        layers.turn(found.scene, found.layer, self.switch)
+
+
+class NVD_OT_show_layer(_Switch, bpy.types.Operator):
     """Show or hide the layer, or its paint where the plate is kept"""
 
     bl_idname = "nvd.show_layer"
     bl_label = "Show Layer"
-    bl_options: ClassVar = {"UNDO", "INTERNAL"}
-
-    def run(self, _context: bpy.types.Context, found: Found) -> None:
-        """Turn it."""
-        layers.turn(found.scene, found.layer, "hidden")
+    switch = "hidden"
 
 
-class NVD_OT_solo_layer(_OfLayer, bpy.types.Operator):
+class NVD_OT_solo_layer(_Switch, bpy.types.Operator):
     """Show no other layers than those on solo"""
 
     bl_idname = "nvd.solo_layer"
     bl_label = "Solo Layer"
-    bl_options: ClassVar = {"UNDO", "INTERNAL"}
-
-    def run(self, _context: bpy.types.Context, found: Found) -> None:
-        """Turn it."""
-        layers.turn(found.scene, found.layer, "solo")
+    switch = "solo"
 
 
 register, unregister = bpy.utils.register_classes_factory(

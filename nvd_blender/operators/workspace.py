@@ -4,34 +4,19 @@ from typing import ClassVar
 
 import bpy
 
-from nvd_core.errors import NvdError
-
 from .. import coverage, workspace
-from .atlas import find_layer
+from .atlas import Found, OfLayer
 
 
-class NVD_OT_open_layers(bpy.types.Operator):
+class NVD_OT_open_layers(OfLayer, bpy.types.Operator):
     """Paint: the atlas and the shot side by side"""
 
     bl_idname = "nvd.open_layers"
     bl_label = "Open Layers"
 
-    result: bpy.props.StringProperty(
-        name="Result", description="Name of the result's scene; the newest if empty", options={"SKIP_SAVE"}
-    )
-    layer: bpy.props.StringProperty(
-        name="Layer", description="Whose atlas; the front layer's if empty", options={"SKIP_SAVE"}
-    )
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def run(self, context: bpy.types.Context, found: Found) -> None:
         """Open the workspace."""
-        try:
-            found = find_layer(context, self.result, self.layer)
-        except NvdError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
         workspace.open_layers(context.window, found.scene, found.layer)
-        return {"FINISHED"}
 
 
 class NVD_OT_show_coverage(bpy.types.Operator):

@@ -172,4 +172,16 @@ for kind in ("SCENE", "IMAGE", "MOVIE"):
         one.mute = one.type != kind or one.name == "shot"
     compat.set_image_format(edit.render.image_settings, "PNG")
     render(edit, f"edit_{kind}")
+
+# -- another clip, with other layers, decomposed into a result's folder -----------------------------------
+again = Path(shutil.copytree(moved / "result", moved / "again"))
+scene = compositor.load_result(again)
+shutil.rmtree(again)
+shutil.copytree(atlases / "other_result", again)
+seen["another_clip"] = [
+    compositor.load_result(again) == scene,
+    list(results.atlas_nodes(scene)),
+    str(results.plate_of(scene)),
+]
+render(scene, "another_clip")
 (out / "seen.json").write_text(json.dumps(seen))

@@ -15,7 +15,7 @@ from blenders import BLENDERS
 from rendered import difference, pictures
 
 from nvd_core.clip.colour import display_from_linear, to_uint8
-from nvd_core.clip.pictures import write_png
+from nvd_core.clip.pictures import read_rgb, write_png
 from nvd_core.conventions import Size
 from nvd_core.decomposition import Decomposition
 from nvd_core.demo_clip import write_clip
@@ -57,6 +57,7 @@ def session(request: pytest.FixtureRequest, extension: Path, tmp_path_factory: p
     original = Decomposition.open(shot / "result").original("sign")
     half = cv2.resize(original, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     half[half.shape[0] // 2 :] = [0.1, 0.5, 0.9]
+    write_png(atlases / "plain.0007.png", np.full((60, 80, 3), 90, np.uint8))
     write_png(atlases / "half.png", to_uint8(display_from_linear(half)))
     label = np.full((*original.shape[:2], 4), (30, 200, 90, 0), np.uint8)
     label[:, :, 3] = np.linspace(0, 255, original.shape[1]).astype(np.uint8)
@@ -64,6 +65,7 @@ def session(request: pytest.FixtureRequest, extension: Path, tmp_path_factory: p
     other = np.dstack([original, np.ones_like(original[..., :1])]).astype(np.float16)
     other[: len(other) // 3, :, :3] = [0.9, 0.8, 0.1]
     write_exr(atlases / "other.exr", rgba_channels(other))
+    _nvd("decompose", atlases / "plain.0007.png", "-o", atlases / "other_result", "--preset", "preview")
     command = [request.param, Path(__file__).with_name("layers_session.py"), extension, shot, atlases, out]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=out)
     assert (out / "seen.json").is_file(), done.stdout[-3000:] + done.stderr[-3000:]
@@ -172,6 +174,12 @@ def test_the_result_lies_in_sync_above_a_strip_that_was_trimmed_since(session: S
         assert difference(session.pictures(f"edit_{kind}"), painted) <= 1
     for shown, frame in zip(session.pictures("edit_MOVIE"), painted, strict=True):  # 4:2:0 blurs colour at borders
         assert np.abs(shown - frame).mean() < 10 < np.abs(shown - painted[0 if frame is painted[1] else 1]).mean()
+
+
+def test_a_folder_that_has_another_clip_now_shows_that_in_the_same_scene(session: Session) -> None:
+    plate = session.atlases / "plain.0007.png"
+    assert session.seen["another_clip"] == [True, ["background"], str(plate)]
+    assert difference(session.pictures("another_clip"), [read_rgb(plate).astype(int)]) == 0
 
 
 def test_a_blend_that_moved_with_its_folder_shows_the_same(session: Session) -> None:
