@@ -37,9 +37,6 @@ from .results import (
 OURS_KEY: Final = "nvd"
 """Custom property of the images that were loaded for a result."""
 
-_WHOLE_NUMBERS: Final = (".png", ".jpg", ".jpeg", ".bmp", ".tga", ".webp")
-"""Pictures that need not be read to know that they have no floating-point numbers."""
-
 
 def load_result(folder: Path) -> bpy.types.Scene:
     """Build the scene of a finished decomposition, or bring the one that is there up to date.
@@ -201,7 +198,7 @@ def _layer(
 
 def _plate_node(tree: Tree, source: Source) -> Node:
     image = _load(Path(source.file), None)
-    _take_as_in_file(image)
+    _take_as_in_file(image, source)
     with _instead(image, ""):
         node = _sequence_node(tree, image, source)
     node.name = node.label = PLATE_NODE
@@ -273,14 +270,7 @@ def _instead(image: bpy.types.Image, path: str) -> Iterator[None]:
         image.buffers_free()
 
 
-def _take_as_in_file(image: bpy.types.Image) -> None:
-    """Colour as it is in the file, whatever its alpha says; linear where the file is."""
+def _take_as_in_file(image: bpy.types.Image, source: Source) -> None:
+    """Colour as it is in the file, whatever its alpha and its tags say, and as it was decomposed."""
     image.alpha_mode = "CHANNEL_PACKED"
-    suffix = Path(image.filepath).suffix.lower()
-    if suffix == ".exr" or (suffix not in _WHOLE_NUMBERS and _is_float(image)):
-        image.colorspace_settings.name = "Linear Rec.709"
-
-
-def _is_float(image: bpy.types.Image) -> bool:
-    """Whether its file has floating-point numbers. It is read for that."""
-    return image.is_float and image.depth // image.channels == 32
+    image.colorspace_settings.name = "Linear Rec.709" if source.is_linear else "sRGB"

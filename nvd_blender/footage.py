@@ -17,6 +17,9 @@ from . import compat
 KINDS: Final = ("MOVIE", "IMAGE")
 """Of strips that have footage."""
 
+_LAST_FRAME: Final = 1_048_574
+"""The highest number that a scene's frame can have."""
+
 _LAST_NUMBER = re.compile(r"\d+(?=\D*$)")
 _AT_OWN_RATE = "Add it again without Adjust Playback Rate, or in a scene of its frame rate."
 
@@ -107,8 +110,9 @@ def from_strip(strip: Any, scene: bpy.types.Scene) -> Footage:  # noqa: ANN401 (
     ):
         if is_set:
             raise InputError(f"The strip {what}", where=strip.name, hint="Undo that, and do it to the result instead.")
+    colour = {"colour": strip.colorspace_settings.name}
     if is_still(strip):
-        return _picture(Path(bpy.path.abspath(strip.directory)) / strip.elements[0].filename, _rate(scene))
+        return _picture(Path(bpy.path.abspath(strip.directory)) / strip.elements[0].filename, _rate(scene), colour)
     shown = _shown(strip)
     if not shown:
         raise InputError("The strip shows none of its footage", where=strip.name, hint="Move its handles.")
@@ -117,9 +121,9 @@ def from_strip(strip: Any, scene: bpy.types.Scene) -> Footage:  # noqa: ANN401 (
             raise InputError("The strip is played at another rate", where=strip.name, hint=_AT_OWN_RATE)
         element, frames = strip.elements[0], compat.source_count(strip)
         source = {"width": element.orig_width, "height": element.orig_height, "frames": frames}
-        return Footage(Path(bpy.path.abspath(strip.filepath)), shown.start + 1, shown.stop, None, source)
+        return Footage(Path(bpy.path.abspath(strip.filepath)), shown.start + 1, shown.stop, None, source | colour)
     names = [element.filename for element in strip.elements]
-    return _sequence(Path(bpy.path.abspath(strip.directory)), names[shown.start : shown.stop], _rate(scene))
+    return _sequence(Path(bpy.path.abspath(strip.directory)), names[shown.start : shown.stop], _rate(scene), colour)
 
 
 def is_still(strip: Any) -> bool:  # noqa: ANN401
@@ -151,33 +155,35 @@ def from_movie_clip(clip: bpy.types.MovieClip, scene: bpy.types.Scene) -> Footag
     path = Path(bpy.path.abspath(clip.filepath))
     if not clip.frame_duration:
         raise InputError("Blender cannot read the movie clip", where=path, hint="Check that its file is there.")
+    colour = {"colour": clip.colorspace_settings.name}
     if clip.source == "MOVIE":
         shown = {"width": clip.size[0], "height": clip.size[1], "frames": clip.frame_duration}
-        return Footage(path, 1, clip.frame_duration, None, shown)
+        return Footage(path, 1, clip.frame_duration, None, shown | colour)
     if clip.frame_duration == 1:
-        return _picture(path, _rate(scene))
+        return _picture(path, _rate(scene), colour)
     first = _number(path.name)
-    return Footage(pattern_of(path), first, first + clip.frame_duration - 1, _rate(scene))
+    return Footage(pattern_of(path), first, first + clip.frame_duration - 1, _rate(scene), colour)
 
 
-def _sequence(folder: Path, names: list[str], fps: float) -> Footage:
+def _sequence(folder: Path, names: list[str], fps: float, shown: dict[str, Any]) -> Footage:
     numbers = [_number(name) for name in names]
     shapes = {_LAST_NUMBER.sub("", name) for name in names}
     if len(shapes) > 1 or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         raise InputError("The strip's pictures are not numbered one after the other", where=folder, hint="Rename them.")
-    return Footage(pattern_of(folder / names[0]), numbers[0], numbers[-1], fps)
+    return Footage(pattern_of(folder / names[0]), numbers[0], numbers[-1], fps, shown)
 
 
-def _picture(path: Path, fps: float) -> Footage:
-    digits = _LAST_NUMBER.search(path.stem)
-    number = int(digits[0]) if digits and path.stem.endswith(digits[0]) else 1
-    return Footage(path, number, number, fps)
+def _picture(path: Path, fps: float, shown: dict[str, Any]) -> Footage:
+    number = _number(path.name) if path.stem[-1:].isdecimal() else 1
+    return Footage(path, number, number, fps, shown)
 
 
 def _number(name: str) -> int:
     digits = _LAST_NUMBER.search(Path(name).stem)
     if digits is None:
         raise InputError("The pictures have no numbers in their names", where=name, hint="Rename them.")
+    if int(digits[0]) > _LAST_FRAME:
+        raise InputError("The number is higher than that of Blender's last frame", where=name, hint="Rename them.")
     return int(digits[0])
 
 

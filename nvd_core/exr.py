@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import OpenEXR
@@ -13,6 +14,11 @@ from jaxtyping import Float16, Float32
 
 from nvd_core.errors import InputError
 from nvd_core.folder import atomic
+
+_WINDOWS: Final = ("dataWindow", "displayWindow")
+
+_MOST_VALUES: Final = 500_000_000
+"""Of all channels together: 2 GB as floats, which is 4K with 56 passes."""
 
 Pixels = Float16[np.ndarray, "height width"] | Float32[np.ndarray, "height width"]
 
@@ -34,19 +40,41 @@ def write_exr(path: Path, channels: dict[str, Pixels]) -> None:
 
 
 def read_exr(path: Path) -> tuple[dict[str, Any], dict[str, Float32[np.ndarray, "height width"]]]:
-    """Header, and all channels by name.
+    """Header, and all channels by name, of the first part.
 
     Raises:
-        InputError: the file is missing or damaged.
+        InputError: the file is missing, damaged, deep, or too large to decode.
     """
     if not path.is_file():
         raise InputError("The EXR is missing", where=path, hint="Check the path.")
+    name = os.fsencode(path)
     try:
-        with OpenEXR.File(str(path), separate_channels=True) as file:
+        with OpenEXR.File(name, header_only=True) as file:
+            for part in file.parts:
+                _check(part.header, path)
+        with OpenEXR.File(name, separate_channels=True) as file:
             channels = {name: np.asarray(channel.pixels, np.float32) for name, channel in file.channels().items()}
             return dict(file.header()), channels
-    except (RuntimeError, ValueError, TypeError) as error:
+    except (RuntimeError, ValueError, TypeError, KeyError) as error:
         raise InputError("The EXR is damaged, or is no EXR", where=path, hint="Export it again.") from error
+
+
+def _check(header: dict[str, Any], path: Path) -> None:
+    """Refuse what cannot be decoded in one piece, before it is tried: all parts and channels are read at once."""
+    if header.get("type") not in (OpenEXR.scanlineimage, OpenEXR.tiledimage):
+        raise InputError("The EXR is deep, which is not supported", where=path, hint="Export it flat.")
+    sizes = [[int(high) - int(low) + 1 for low, high in zip(*header[window], strict=True)] for window in _WINDOWS]
+    channels = header["channels"]
+    stored = max(width * height for width, height in sizes) * len(channels)
+    if min(map(min, sizes)) < 1 or stored > _MOST_VALUES:
+        size = "x".join(map(str, sizes[0]))
+        raise InputError(
+            f"The EXR has {size} pixels of {len(channels)} channels, which is too much to decode",
+            where=path,
+            hint="Export it smaller, or without passes that are not needed.",
+        )
+    if any((channel.xSampling, channel.ySampling) != (1, 1) for channel in channels):
+        raise InputError("The EXR stores colour at half its size", where=path, hint="Export it as RGB.")
 
 
 def rgba_channels(picture: Float16[np.ndarray, "height width 4"]) -> dict[str, Pixels]:

@@ -52,6 +52,7 @@ class Source:
         fps: frames a second.
         first: plate number of the first frame used.
         last: plate number of the last frame used.
+        is_linear: whether the plate is scene-linear light rather than display-encoded.
         seen_from: the decomposition folder when it was written, absolute; finds a clip that moved with it.
     """
 
@@ -63,6 +64,7 @@ class Source:
     fps: float
     first: int
     last: int
+    is_linear: bool = False
     seen_from: str = ""
 
     @property

@@ -98,6 +98,7 @@ def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Even
     ledger, solve = Ledger(), _SOLVERS[job.settings.solver]()
     _check_folder(folder)
     clip = open_clip(Path(job.clip), job.settings.fps)
+    yield from clip.info.cautions
     if job.shown:
         _check_shown(job.shown, clip.info)
     if min(clip.info.size) < _LEAST_PX:
@@ -153,7 +154,7 @@ def _export(
     if checkpoints.load("exporting") is None:
         _clear_results(folder)
         checkpoints.save("exporting", {})
-    files, cautions = {}, []
+    files, cautions = {}, [f"{one.message}. {one.hint}" for one in info.cautions]
     for layer in solution.layers:
         files[layer] = write_atlas(folder, layer, solution.atlas(layer))
         yield Artifact(path=str(folder / files[layer].painted))
@@ -177,6 +178,7 @@ def _export(
             fps=info.fps,
             first=shot.numbers[0],
             last=shot.numbers[-1],
+            is_linear=info.is_linear,
             seen_from=str(folder.absolute()),
         ),
         layers=solution.layers,
@@ -207,7 +209,7 @@ def _check_settings(settings: Settings) -> None:
 
 def _check_shown(shown: Shown, info: ClipInfo) -> None:
     """Refuse what is decoded in another way than it is shown."""
-    size = Size(shown.width, shown.height)
+    size, as_read = Size(shown.width, shown.height), "Linear Rec.709" if info.is_linear else "sRGB"
     for is_other, what, hint in (
         (
             info.turned and not shown.turns,
@@ -223,6 +225,11 @@ def _check_shown(shown: Shown, info: ClipInfo) -> None:
             shown.frames not in {0, info.count},
             f"The video has {info.count} frames, but is shown with {shown.frames}",
             "Add it again without Adjust Playback Rate.",
+        ),
+        (
+            shown.colour not in {"", as_read},
+            f"The clip's colours are shown as {shown.colour}, but are read as {as_read}",
+            f"Set its Color Space to {as_read}, or convert the clip.",
         ),
         (all(size) and size != info.size, f"The clip is {info.size}, but is shown as {size}", "Add it again."),
     ):

@@ -116,6 +116,7 @@ class Shown:
         height: in pixels; 0 if not known.
         frames: of all of a video; 0 if not known.
         turns: whether a video is turned as its metadata say.
+        colour: Blender's name of the space its values are taken for; empty if not known.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
@@ -124,6 +125,7 @@ class Shown:
     height: int = 0
     frames: int = 0
     turns: bool = True
+    colour: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

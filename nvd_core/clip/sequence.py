@@ -6,16 +6,19 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import final
 
-from nvd_core.clip.pictures import SUFFIXES, read_rgb
+from nvd_core.clip.pictures import NAMES, SUFFIXES, read_rgb
 from nvd_core.clip.types import ClipInfo, Plate
 from nvd_core.conventions import Size
 from nvd_core.errors import InputError
 
 _PATTERN = re.compile(r"#+|%0?\d*d")
-_NUMBERED = re.compile(r"^(?P<prefix>.*?)(?P<number>\d+)$")
+_NUMBERED = re.compile(r"^(?P<prefix>.*?)(?P<number>\d+)$", re.DOTALL)
+_MINUS = re.compile(r"(^|[\W_])-$")
+"""How a name goes before a number below zero; after a letter or digit, it is a hyphen."""
 
 
 def is_sequence(path: Path) -> bool:
@@ -29,8 +32,8 @@ def is_pattern(path: Path) -> bool:
 
 
 def safe_name(text: str) -> str:
-    """A name for files: letters, digits, ``_`` and ``-`` only, never empty."""
-    return re.sub(r"[^\w-]+", "_", text).strip("_") or "clip"
+    """A name for files: letters, digits, ``_`` and ``-`` only, never empty, and no longer than file systems bear."""
+    return re.sub(r"[^\w-]+", "_", text).strip("_")[:60] or "clip"
 
 
 def list_pictures(path: Path) -> dict[int, Path]:
@@ -48,30 +51,32 @@ def list_pictures(path: Path) -> dict[int, Path]:
         return {int(number["number"]) if number else 1: path}
     else:
         raise InputError("There is no such clip", where=path, hint="Check the path.")
-    missing = sorted(set(range(min(found), max(found) + 1)) - set(found))
+    found = dict(sorted(found.items()))
+    missing = [(a + 1, b - 1) for a, b in pairwise(found) if b - a > 1]
     if missing:
-        shown = ", ".join(map(str, missing[:5])) + (", …" if len(missing) > 5 else "")
+        shown = ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in missing[:5]) + (", …" if missing[5:] else "")
         raise InputError(f"The sequence lacks frames {shown}", where=path, hint="Render them again.")
-    return dict(sorted(found.items()))
+    return found
 
 
 def _only_sequence(folder: Path) -> dict[int, Path]:
-    groups: dict[tuple[str, str], dict[int, Path]] = defaultdict(dict)
+    groups: dict[tuple[str, str], list[tuple[int, Path]]] = defaultdict(list)
     pictures = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in SUFFIXES and file.name[0] != "."]
     for file in pictures:
         number = _NUMBERED.match(file.stem)
         if number:
-            groups[number["prefix"], file.suffix.lower()][int(number["number"])] = file
+            groups[number["prefix"], file.suffix.lower()].append((int(number["number"]), file))
     if len(pictures) == 1 and not groups:
         return {1: pictures[0]}
     if not groups:
-        raise InputError(
-            "The folder holds no numbered pictures", where=folder, hint="PNG, JPEG, TIFF and EXR are read."
-        )
+        raise InputError("The folder holds no numbered pictures", where=folder, hint=f"{NAMES} are read.")
+    below_zero = next((files for (prefix, _), files in groups.items() if _MINUS.search(prefix)), None)
+    if below_zero:
+        raise InputError("The frame's number is below zero", where=below_zero[0][1], hint="Number them from 0 up.")
     if len(groups) > 1:
         names = ", ".join(sorted(f"{prefix}#{suffix}" for prefix, suffix in groups)[:4])
         raise InputError(f"The folder holds several sequences ({names})", where=folder, hint="Name one as a pattern.")
-    return next(iter(groups.values()))
+    return _one_each(next(iter(groups.values())))
 
 
 def _matching(pattern: Path) -> dict[int, Path]:
@@ -79,9 +84,19 @@ def _matching(pattern: Path) -> dict[int, Path]:
     shape = re.compile(re.escape(start) + r"(\d+)" + re.escape(end))
     folder = pattern.parent
     files = sorted(folder.iterdir()) if folder.is_dir() else []
-    found = {int(match[1]): file for file in files if (match := shape.fullmatch(file.name))}
+    found = [(int(match[1]), file) for file in files if (match := shape.fullmatch(file.name))]
     if not found:
         raise InputError("No picture fits the pattern", where=pattern, hint="Check the path.")
+    return _one_each(found)
+
+
+def _one_each(files: list[tuple[int, Path]]) -> dict[int, Path]:
+    """Files by their numbers, which must differ in more than leading zeros."""
+    found = dict(files)
+    for number, file in files:
+        if found[number] != file:
+            both = f"{found[number].name} and {file.name}"
+            raise InputError(f"There are two pictures of frame {number}, {both}", where=file.parent, hint="Keep one.")
     return found
 
 
@@ -123,5 +138,6 @@ def open_sequence(path: Path, fps: float | None) -> Sequence:
             first=first,
             count=len(files),
             files=tuple(files.values()),
+            is_linear=plate.dtype.kind == "f",
         )
     )

@@ -12,6 +12,7 @@ from jaxtyping import Num
 
 from nvd_core.conventions import Size
 from nvd_core.errors import InputError
+from nvd_core.protocol import Caution
 
 Plate = Num[np.ndarray, "height width 3"]
 """One frame as it was read: integers are display-encoded sRGB, floats scene-linear Rec.709."""
@@ -31,6 +32,8 @@ class ClipInfo:
         files: every file that the content comes from, in order.
         turned: degrees, counterclockwise, by which metadata turn what is stored; frames are upright.
         is_even: whether all frames last equally long.
+        is_linear: whether frames are scene-linear light rather than display-encoded.
+        cautions: what its owner should know of it.
     """
 
     path: Path
@@ -42,6 +45,8 @@ class ClipInfo:
     files: tuple[Path, ...] = field(repr=False)
     turned: int = 0
     is_even: bool = True
+    is_linear: bool = False
+    cautions: tuple[Caution, ...] = ()
 
     @property
     def numbers(self) -> range:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import struct
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast, final
 
@@ -11,12 +16,17 @@ import av
 import av.filter
 import numpy as np
 from av.error import FFmpegError
+from av.sidedata.sidedata import Type
+from av.stream import Disposition
 from jaxtyping import Num
 
+from nvd_core.clip.headers import MOST_PIXELS
+from nvd_core.clip.pictures import check_size
 from nvd_core.clip.sequence import safe_name
 from nvd_core.clip.types import ClipInfo, Plate
 from nvd_core.conventions import Size
 from nvd_core.errors import InputError
+from nvd_core.protocol import Caution
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -28,6 +38,17 @@ if TYPE_CHECKING:
 _SWSCALE = "flags=neighbor+full_chroma_int+accurate_rnd"
 
 _WITH_ALPHA: Final = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+
+_CONTAINERS: Final = "mov,matroska,avi,mxf,mpegts,mpeg,mpegvideo,ogg,flv,asf,nut,gif"
+"""Those that hold frames themselves: FFmpeg also reads playlists, which may name any other file, and text."""
+
+_HDR: Final = {16: "PQ", 18: "HLG"}
+"""Transfer curves, by their tags, whose values cannot be taken for display-encoded ones."""
+
+_UNTAGGED: Final = 2
+
+_FIELDS: Final = {2: "upper", 5: "upper", 3: "lower", 4: "lower"}
+"""Which field of an interlaced frame is shown first, by FFmpeg's number of their order."""
 
 
 @final
@@ -41,12 +62,12 @@ class Video:
 
     def frames(self, numbers: Iterable[int]) -> Iterator[Plate]:
         """See :meth:`nvd_core.clip.Clip.frames`."""
-        with _opened(self.info.path) as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            graph = _rgb_graph(stream, self.info.path)
-            for frame in self._decoded(numbers, container, lambda: container.decode(stream)):
-                yield _filtered(graph, frame)
+        with _opened(self.info.path) as (container, stream):
+            graph, matrix = _rgb_graph(stream, self.info.path), stream.codec_context.colorspace
+            for frame in self._decoded(numbers, container, stream, lambda: container.decode(stream)):
+                if matrix != _UNTAGGED:  # as Blender has it, what the container says is stronger
+                    frame.colorspace = matrix
+                yield self._converted(graph, frame)
 
     def alphas(self, numbers: Iterable[int]) -> Iterator[Num[np.ndarray, "height width 1"]]:
         """Alpha of the frames with these numbers; 0 to the greatest value of its kind.
@@ -54,16 +75,18 @@ class Video:
         Raises:
             InputError: there is none; and as :meth:`frames`.
         """
-        with _opened(self.info.path) as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
+        with _opened(self.info.path) as (container, stream):
             graph = None
-            for frame in self._decoded(numbers, container, lambda: _decode_alpha(container, stream)):
+            for frame in self._decoded(numbers, container, stream, lambda: _decode_alpha(container, stream)):
                 graph = graph or _alpha_graph(frame, self.info.path)
-                yield _filtered(graph, frame)[..., None]
+                yield self._converted(graph, frame)[..., None]
 
     def _decoded(
-        self, numbers: Iterable[int], container: InputContainer, decode: Callable[[], Iterator[av.VideoFrame]]
+        self,
+        numbers: Iterable[int],
+        container: InputContainer,
+        stream: VideoStream,
+        decode: Callable[[], Iterator[av.VideoFrame]],
     ) -> Iterator[av.VideoFrame]:
         """The frames with these numbers; ``decode`` starts where the container was told to seek to."""
         decoded: Iterator[av.VideoFrame] | None = None
@@ -71,15 +94,43 @@ class Video:
         for number in numbers:
             wanted = self.timestamps[number - self.info.first]
             if decoded is None or wanted <= position or self._is_far(position, wanted):
-                container.seek(wanted, stream=container.streams.video[0])
-                decoded = decode()
+                decoded = self._sought(wanted, container, stream, decode)
             yield _advance(decoded, wanted, number, self.info.path)
             position = wanted
+
+    def _sought(
+        self, wanted: int, container: InputContainer, stream: VideoStream, decode: Callable[[], Iterator[av.VideoFrame]]
+    ) -> Iterator[av.VideoFrame]:
+        """Frames from the last key frame before a time; where a container has no index, it may seek beyond it."""
+        some_s = int(10 / (stream.time_base or 1))
+        for start in (wanted, wanted - some_s, self.timestamps[0] - some_s):
+            with suppress(FFmpegError):
+                container.seek(start, stream=stream)
+                decoded = decode()
+                first = next((frame for frame in decoded if frame.key_frame), None)
+                if first is not None and first.pts is not None and first.pts <= wanted:
+                    return chain([first], decoded)
+        container.seek(self.timestamps[0] - some_s, stream=stream)
+        return decode()
 
     def _is_far(self, position: int, wanted: int) -> bool:
         """Whether a seek is worth more than decoding what lies between."""
         here = np.searchsorted(self.timestamps, position)
         return bool(np.searchsorted(self.timestamps, wanted) - here > 50)
+
+    def _converted(self, graph: av.filter.Graph, frame: av.VideoFrame) -> Num[np.ndarray, "..."]:
+        """An upright picture."""
+        upright = _upright_size(frame)
+        if upright != self.info.size:
+            raise InputError(
+                f"A frame of the video is {upright}, others are {self.info.size}",
+                where=self.info.path,
+                hint="Export it in one size.",
+            )
+        with _damage_told(self.info.path):
+            graph.push(frame)
+            stored = graph.pull().to_ndarray()
+        return np.ascontiguousarray(np.rot90(stored, round(frame.rotation / 90)))
 
 
 def open_video(path: Path) -> Video:
@@ -90,52 +141,117 @@ def open_video(path: Path) -> Video:
     """
     if not path.is_file():
         raise InputError("There is no such clip", where=path, hint="Check the path.")
-    with _opened(path) as container:
-        if not container.streams.video:
-            raise InputError("The file holds no video", where=path)
-        stream = container.streams.video[0]
-        try:
-            packets = [packet for packet in container.demux(stream) if packet.size]
-        except FFmpegError as error:
-            raise InputError("The video is damaged", where=path, hint="Export it again.") from error
-        # Discarded are frames that an editor has trimmed away without encoding anew; players skip them.
-        timestamps = tuple(sorted(one.pts for one in packets if one.pts is not None and not one.is_discard))
-        if not timestamps or len(packets) < stream.frames:
+    with _opened(path) as (container, stream), _damage_told(path):
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        if _is_cut_off(stream, packets):
             raise InputError(
-                f"The video is cut off: {len(packets)} of {stream.frames} frames are there",
+                f"The video is cut off: only {len(packets)} of its frames are there",
                 where=path,
                 hint="Copy or export it again.",
             )
+    # Discarded are frames that an editor has trimmed away without encoding anew; players skip them.
+    times = [packet.pts for packet in packets if not packet.is_discard]
+    with _opened(path) as (container, stream), _damage_told(path):
+        frame = next(container.decode(stream), None)
+        if frame is None:
+            raise InputError("The video holds no frame", where=path, hint="Export it again.")
+        if None in times or frame.pts != min(times, default=None):  # containers may not know, or begin in mid-air
+            times = [frame.pts, *(other.pts for other in container.decode(stream))]
+        timestamps = tuple(sorted({time for time in times if time is not None}))
         rate = stream.average_rate or stream.guessed_rate
         info = ClipInfo(
             path=path,
             name=safe_name(path.stem),
-            size=Size(stream.codec_context.width, stream.codec_context.height),
+            size=_upright_size(frame),
             fps=float(rate) if rate else 24.0,
             first=1,
             count=len(timestamps),
             files=(path,),
+            turned=_turned(frame, path),
+            is_even=_are_even(timestamps),
+            cautions=tuple(_cautions(container, stream, frame)),
         )
-    video = Video(info, timestamps)
-    plate = next(video.frames([1]))
-    size = Size(plate.shape[1], plate.shape[0])
-    return replace(video, info=replace(info, size=size, turned=_turned(path), is_even=_are_even(timestamps)))
+    if not timestamps:
+        raise InputError("The video does not say when its frames are shown", where=path, hint="Export it again.")
+    return Video(info, timestamps)
 
 
-def _opened(path: Path) -> InputContainer:
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """A video file and the film in it, which cover pictures are not."""
     try:
-        return av.open(str(path))
+        container = av.open(str(path), container_options={"format_whitelist": _CONTAINERS})
     except (FFmpegError, ValueError) as error:
         raise InputError("The file is no video that can be read", where=path, hint="Check that it plays.") from error
+    with container:
+        films = [film for film in container.streams.video if not film.disposition & Disposition.attached_pic]
+        if not films:
+            raise InputError("The file holds no video", where=path)
+        context = films[0].codec_context
+        check_size(Size(context.width, context.height), path)
+        context.options = {"max_pixels": str(MOST_PIXELS)}
+        context.thread_type = "AUTO"
+        if _HDR.get(context.color_trc):
+            raise InputError(
+                f"The video is HDR ({_HDR[context.color_trc]}), which is not supported",
+                where=path,
+                hint="Convert it to Rec.709, or to scene-linear EXR.",
+            )
+        yield container, films[0]
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (FFmpegError, ValueError) as error:
+        hint = "Check that it plays, and export it again."
+        raise InputError("The video is damaged, or of a kind that cannot be decoded", where=path, hint=hint) from error
+
+
+def _is_cut_off(stream: VideoStream, packets: list[av.Packet]) -> bool:
+    """Whether frames are missing at the end: a container says how many there are, or when the last one ends."""
+    base = stream.time_base or Fraction(1, 1000)
+    ends = [packet.pts + (packet.duration or 0) for packet in packets if packet.pts is not None]
+    if not ends:
+        return stream.frames > len(packets)
+    missing = 0.0
+    if stream.frames > len(packets) and stream.duration is not None:
+        missing = float((stream.start_time or 0) + stream.duration - max(ends))
+    elif said := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", "")):  # Matroska
+        missing = (3600 * int(said[1]) + 60 * int(said[2]) + float(said[3])) / float(base) - max(ends)
+    return missing > 2 * (max(ends) - min(ends)) / len(ends) + 2
+
+
+def _cautions(container: InputContainer, stream: VideoStream, frame: av.VideoFrame) -> Iterator[Caution]:
+    """What of the video Blender and this program take as it is, though others would not."""
+    if frame.interlaced_frame:
+        first = _FIELDS.get(stream.codec_context.field_order)
+        order = f", {first} field first" if first else ""
+        yield Caution(
+            message=f"The video is interlaced{order}: what moves is combed",
+            hint="Deinterlace it first, and decompose that.",
+        )
+    aspect = stream.sample_aspect_ratio
+    if aspect and aspect != 1:
+        yield Caution(
+            message=f"The video's pixels are not square ({aspect.numerator}:{aspect.denominator}); frames are taken "
+            "as they are stored",
+            hint="Set the same pixel aspect where the result is shown.",
+        )
+    films = sum(not film.disposition & Disposition.attached_pic for film in container.streams.video)
+    if films > 1:
+        yield Caution(message=f"The file holds {films} videos; the first is taken", hint="Export the one that you want.")
 
 
 def _rgb_graph(stream: VideoStream, path: Path) -> av.filter.Graph:
     pixels = stream.codec_context.format
     if pixels is None:
         raise InputError("The video does not say what its pixels are", where=path, hint="Export it again.")
-    graph = av.filter.Graph()
-    source = graph.add_buffer(template=stream)
-    return _linked(graph, source, graph.add("scale", _SWSCALE), "rgb48le" if _is_deep(pixels) else "rgb24")
+    with _damage_told(path):
+        graph = av.filter.Graph()
+        source = graph.add_buffer(template=stream)
+        return _linked(graph, source, graph.add("scale", _SWSCALE), "rgb48le" if _is_deep(pixels) else "rgb24")
 
 
 def _alpha_graph(frame: av.VideoFrame, path: Path) -> av.filter.Graph:
@@ -173,12 +289,14 @@ def _decode_alpha(container: InputContainer, stream: VideoStream) -> Iterator[av
 
 def _advance(decoded: Iterator[av.VideoFrame], wanted: int, number: int, path: Path) -> av.VideoFrame:
     try:
-        for frame in decoded:
-            if frame.pts is not None and frame.pts >= wanted:
-                return frame
+        frame = next((frame for frame in decoded if frame.pts is not None and frame.pts >= wanted), None)
     except FFmpegError as error:
         raise InputError(f"Frame {number} of the video is damaged", where=path, hint="Export it again.") from error
-    raise InputError(f"The video ends before frame {number}", where=path, hint="Copy or export it again.")
+    if frame is None:
+        raise InputError(f"The video ends before frame {number}", where=path, hint="Copy or export it again.")
+    if frame.pts != wanted or frame.is_corrupt:
+        raise InputError(f"Frame {number} of the video is damaged", where=path, hint="Export it again.")
+    return frame
 
 
 def _are_even(timestamps: tuple[int, ...]) -> bool:
@@ -187,18 +305,23 @@ def _are_even(timestamps: tuple[int, ...]) -> bool:
     return bool(np.abs(even - timestamps).max() <= 1)
 
 
-def _turned(path: Path) -> int:
+def _turned(frame: av.VideoFrame, path: Path) -> int:
     """By how many degrees metadata turn the frames, counterclockwise."""
-    with _opened(path) as container:
-        degrees = next(container.decode(video=0)).rotation
+    matrix = next((one for one in frame.side_data if one.type is Type.DISPLAYMATRIX), None)
+    degrees = frame.rotation
     if abs(degrees - 90 * round(degrees / 90)) > 1:
         raise InputError(
             f"The video is turned by {degrees} degrees in its metadata", where=path, hint="Export it upright."
         )
+    if matrix is not None:
+        a, b, _, c, d, *_ = struct.unpack("9i", bytes(matrix))
+        if a * d - b * c < 0:
+            raise InputError(
+                "The video is mirrored in its metadata, which Blender does not show", where=path, hint="Export it anew."
+            )
     return degrees
 
 
-def _filtered(graph: av.filter.Graph, frame: av.VideoFrame) -> Num[np.ndarray, "..."]:
-    graph.push(frame)
-    stored = graph.pull().to_ndarray()
-    return np.ascontiguousarray(np.rot90(stored, round(frame.rotation / 90)))
+def _upright_size(frame: av.VideoFrame) -> Size:
+    lies = round(frame.rotation / 90) % 2
+    return Size(frame.height, frame.width) if lies else Size(frame.width, frame.height)

@@ -84,7 +84,7 @@ def text_named_png(at: Path) -> tuple[Arguments, str]:
 
 def text_named_exr(at: Path) -> tuple[Arguments, str]:
     (at / "notes.exr").write_text("not a picture")
-    return [at / "notes.exr"], "no EXR"
+    return [at / "notes.exr"], "no picture"
 
 
 def empty_folder(at: Path) -> tuple[Arguments, str]:
