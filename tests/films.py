@@ -5,6 +5,7 @@ Each frame says its number in black and white bars and holds flat patches of col
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -13,11 +14,14 @@ from typing import Final
 
 import av
 import numpy as np
-from support import number_of
 
 from nvd_core.conventions import Size
 
 COUNT: Final = 12
+
+_USUAL: Final = Size(96, 64)
+_RATE: Final = Fraction(25)
+_SQUARE: Final = Fraction(1)
 
 _PATCHES: Final = np.uint8(
     [[16, 16, 16], [200, 40, 40], [40, 190, 60], [40, 60, 200], [220, 200, 60], [128, 128, 128], [60, 180, 190]]
@@ -38,48 +42,138 @@ class Film:
         codec: FFmpeg's name of the encoder.
         container: suffix.
         pixels: FFmpeg's name of how they are stored.
-        size: as it is stored.
+        size: upright.
         matrix: see the table above; empty for an untagged film.
         is_full: whether luma uses all values; None where the codec settles it.
         turned: degrees, counterclockwise, by its metadata alone.
         flipped: whether its metadata also mirror it, left to right.
-        gaps: how long each frame lasts, in turn, in fiftieths of a second.
-        late: at how many fiftieths the first frame begins.
+        rate: frames a second.
+        gaps: how long frames last, in turn, in halves of what the rate says.
+        late: at how many such halves the first frame begins; below zero, frames are trimmed away by an edit list.
         transfer: the number of the tag.
         aspect: of a pixel.
         options: of the encoder.
         muxing: of the container.
-        extras: further streams: "cover" before the film, "second" after it.
+        second: whether the file holds another video after this one.
     """
 
     codec: str
     container: str = "mp4"
     pixels: str = "yuv420p"
-    size: Size = Size(96, 64)
+    size: Size = _USUAL
     matrix: str = "bt709"
     is_full: bool | None = False
     turned: int = 0
     flipped: bool = False
+    rate: Fraction = _RATE
     gaps: tuple[int, ...] = (2,)
     late: int = 0
     transfer: int = 1
-    aspect: Fraction = Fraction(1)
+    aspect: Fraction = _SQUARE
     options: dict[str, str] = field(default_factory=dict)
     muxing: dict[str, str] = field(default_factory=dict)
     second: bool = False
 
     @property
     def name(self) -> str:
-        """All that it is, in a word."""
+        """All that it is, in a word, which can name a file."""
         usual = Film(codec="")
         parts = [self.codec, self.container, self.pixels, str(self.size), self.matrix or "untagged"]
         parts += ["full"] if self.is_full else []
         parts += [
-            f"{name}={getattr(self, name)}"
-            for name in ("turned", "flipped", "gaps", "late", "transfer", "aspect", "second")
+            f"{name}_{getattr(self, name)}"
+            for name in ("turned", "flipped", "rate", "gaps", "late", "transfer", "aspect", "second")
             if getattr(self, name) != getattr(usual, name)
         ]
-        return "-".join([*parts, *self.options.values(), *self.muxing]).replace("/", ":").replace(" ", "")
+        special = [key for key in {**self.options, **self.muxing} if key not in QUICK]
+        return re.sub(r"[^\w.-]+", "_", "-".join(parts + special))
+
+    @property
+    def numbers(self) -> list[int]:
+        """What its frames say, in order."""
+        return list(range(max(0, -self.late // 2), COUNT))
+
+
+QUICK: Final = {
+    "crf": "8",
+    "g": "5",
+    "bf": "2",
+    "qmin": "1",
+    "qmax": "1",
+    "b": "0",
+    "cpu-used": "8",
+    "preset": "12",
+    "profile": "",
+}
+"""Options that make films small, quick and true to their colours; each film takes those of its encoder."""
+
+
+def _quick(*names: str, **others: str) -> dict[str, str]:
+    return {name.replace("_", "-"): QUICK[name.replace("_", "-")] for name in names} | others
+
+
+_H264: Final = {"codec": "libx264", "options": _quick("crf", "bf")}
+_H265: Final = {"codec": "libx265", "options": _quick("crf") | {"x265-params": "log-level=none"}}
+_AV1: Final = {"codec": "libsvtav1", "options": _quick("crf", "preset")}
+_VP9: Final = {"codec": "libvpx-vp9", "options": _quick("crf", "b", "cpu_used")}
+_PRORES: Final = {"codec": "prores_ks", "container": "mov"}
+_DNXHR: Final = {"codec": "dnxhd", "container": "mov", "size": Size(256, 120)}
+_MJPEG: Final = {
+    "codec": "mjpeg",
+    "is_full": True,
+    "matrix": "bt601",
+    "options": _quick("qmin", "qmax"),
+    "size": Size(97, 65),
+}
+_ODD: Final = Size(97, 65)
+
+DEEP_RGB: Final = Film(**_DNXHR, pixels="gbrp10le", is_full=None, options={"profile": "dnxhr_444"})
+
+FILMS: Final = (
+    *(Film(**_H264, matrix=matrix, is_full=full) for matrix in _MATRICES for full in (False, True)),
+    *(Film(**_H264, container=container, pixels="yuv444p", size=_ODD) for container in ("mp4", "mov", "mkv")),
+    *(Film(**_H264, container=container, pixels="yuv420p10le") for container in ("mp4", "mov", "mkv")),
+    *(Film(**_H264, pixels=pixels) for pixels in ("yuv422p", "gray")),
+    *(Film(**_H264, rate=Fraction(rate)) for rate in ("24000/1001", "30", "120")),
+    *(Film(**_H264, container=container, turned=turned) for container in ("mp4", "mov") for turned in (90, 180, -90)),
+    *(Film(**_H264, container=container, gaps=(1, 3, 2)) for container in ("mp4", "mov", "mkv")),
+    *(Film(**_H264, container=container, late=50) for container in ("mp4", "mov", "mkv", "ts")),
+    Film(**_H264, late=-4),
+    Film(**_H264, aspect=Fraction(4, 3)),
+    Film(**_H264, second=True),
+    Film(**_H264, muxing={"movflags": "frag_keyframe+empty_moov"}),
+    Film(codec="libx264", options=_quick("crf", "bf") | {"x264-params": "open-gop=1"}),
+    *(Film(**_H265, container=container) for container in ("mp4", "mov", "mkv")),
+    *(
+        Film(**_H265, container=container, pixels="yuv422p10le", matrix="bt2020", transfer=14)
+        for container in ("mp4", "mov", "mkv")
+    ),
+    Film(**_H265, is_full=True, matrix="bt601", turned=90),
+    *(Film(**_AV1, container=container) for container in ("mp4", "mkv", "webm")),
+    *(
+        Film(**_AV1, container=container, pixels="yuv420p10le", size=Size(98, 66))
+        for container in ("mp4", "mkv", "webm")
+    ),
+    *(Film(**_VP9, container=container, size=_ODD) for container in ("mp4", "mkv", "webm")),
+    *(Film(**_VP9, container="webm", pixels=pixels) for pixels in ("yuv444p", "yuva420p")),
+    Film(**_VP9, container="webm", gaps=(1, 3, 2)),
+    Film(codec="libvpx", container="webm", options={"b": "2M"}),
+    *(Film(**_PRORES, pixels=pixels, size=_ODD) for pixels in ("yuv422p10le", "yuv444p10le", "yuva444p10le")),
+    Film(codec="prores_ks", container="mkv", pixels="yuv422p10le", matrix="bt601"),
+    *(
+        Film(**_DNXHR, pixels=pixels, options={"profile": profile})
+        for pixels, profile in (("yuv422p", "dnxhr_hq"), ("yuv422p10le", "dnxhr_hqx"), ("yuv444p10le", "dnxhr_444"))
+    ),
+    DEEP_RGB,
+    *(
+        Film(**_MJPEG, container=container, pixels=pixels)
+        for container in ("mov", "mkv")
+        for pixels in ("yuvj420p", "yuvj422p", "yuvj444p")
+    ),
+    *(Film(codec="ffv1", container="mkv", pixels=pixels, size=_ODD) for pixels in ("yuv420p10le", "yuv444p16le")),
+    Film(codec="qtrle", container="mov", pixels="argb", is_full=None),
+    Film(codec="png", container="mov", pixels="rgb48be", is_full=None),
+)
 
 
 def picture(index: int, size: Size) -> np.ndarray:
@@ -102,14 +196,14 @@ def patches(plate: np.ndarray) -> np.ndarray:
 def write_film(path: Path, film: Film) -> Path:
     """Encode it."""
     with av.open(str(path), "w", options=film.muxing) as container:
-        stream = container.add_stream(film.codec, rate=25, options={"g": "5", **film.options})
+        stream = container.add_stream(film.codec, rate=film.rate, options={"g": QUICK["g"], **film.options})
         context = stream.codec_context
-        stream.pix_fmt, stream.width, stream.height = film.pixels, *film.size
+        lying = picture(0, film.size) if film.turned in {0, 180} else np.rot90(picture(0, film.size))
+        stream.pix_fmt, stream.height, stream.width = film.pixels, *lying.shape[:2]
         ticks = 1 if film.gaps == (2,) and film.late % 2 == 0 else 2  # in a frame
-        context.time_base = Fraction(1, 25 * ticks)
+        context.time_base = 1 / film.rate / ticks
         context.sample_aspect_ratio = film.aspect
-        tag, _ = _MATRICES[film.matrix]
-        context.colorspace, context.color_trc = tag, film.transfer
+        context.colorspace, context.color_trc = _MATRICES[film.matrix][0], film.transfer
         if film.is_full is not None:
             context.color_range = 2 if film.is_full else 1
         if film.turned or film.flipped:
@@ -130,9 +224,10 @@ def write_film(path: Path, film: Film) -> Path:
 
 
 def _stored(index: int, film: Film) -> av.VideoFrame:
-    frame = av.VideoFrame.from_ndarray(picture(index, film.size), format="rgb24")
+    lying = np.ascontiguousarray(np.rot90(picture(index, film.size), -film.turned // 90))
     tag, name = _MATRICES[film.matrix]
     bounds = {"dst_color_range": "JPEG" if film.is_full else "MPEG"} if "yuv" in film.pixels else {}
+    frame = av.VideoFrame.from_ndarray(lying, format="rgb24")
     frame = frame.reformat(format=film.pixels, dst_colorspace=name, interpolation="AREA", **bounds)
     frame.colorspace, frame.color_trc = tag, film.transfer
     if film.is_full is not None:
@@ -143,11 +238,13 @@ def _stored(index: int, film: Film) -> av.VideoFrame:
 def textbook(path: Path) -> Iterator[np.ndarray]:
     """The frames of a film, 1 = white, by the definitions of the standards, without FFmpeg's converter."""
     with av.open(str(path)) as container:
+        matrix = container.streams.video[0].codec_context.colorspace  # the container's, before the codec has its say
         for frame in container.decode(video=0):
-            yield _textbook(frame)
+            weights = _WEIGHTS.get(frame.colorspace if matrix == 2 else matrix, (0, 0))
+            yield np.rot90(_textbook(frame, weights), round(frame.rotation / 90))
 
 
-def _textbook(frame: av.VideoFrame) -> np.ndarray:
+def _textbook(frame: av.VideoFrame, weights: tuple[float, float]) -> np.ndarray:
     bits = frame.format.components[0].bits
     if frame.format.is_rgb:
         stored, name = frame.to_ndarray(), frame.format.name
@@ -161,7 +258,7 @@ def _textbook(frame: av.VideoFrame) -> np.ndarray:
     if len(planes) == 1:
         return np.dstack([luma] * 3).clip(0, 1)
     blue, red = ((plane - 128 * unit) / spread for plane in planes[1:])
-    weight_r, weight_b = _WEIGHTS[frame.colorspace]
+    weight_r, weight_b = weights
     rgb = [luma + 2 * (1 - weight_r) * red, luma, luma + 2 * (1 - weight_b) * blue]
     rgb[1] = (luma - weight_r * rgb[0] - weight_b * rgb[2]) / (1 - weight_r - weight_b)
     return np.dstack(rgb).clip(0, 1)
@@ -174,6 +271,3 @@ def _plane(frame: av.VideoFrame, index: int, bits: int) -> np.ndarray:
     values = rows.copy().view(kind)[:, : plane.width].astype(float)
     times = (-(-frame.height // plane.height), -(-frame.width // plane.width))
     return values.repeat(times[0], axis=0).repeat(times[1], axis=1)[: frame.height, : frame.width]
-
-
-__all__ = ["COUNT", "Film", "number_of", "patches", "picture", "textbook", "write_film"]

@@ -47,6 +47,9 @@ _HDR: Final = {16: "PQ", 18: "HLG"}
 
 _UNTAGGED: Final = 2
 
+_NEAR: Final = 50
+"""Frames that are rather decoded through than sought."""
+
 _FIELDS: Final = {2: "upper", 5: "upper", 3: "lower", 4: "lower"}
 """Which field of an interlaced frame is shown first, by FFmpeg's number of their order."""
 
@@ -90,13 +93,13 @@ class Video:
     ) -> Iterator[av.VideoFrame]:
         """The frames with these numbers; ``decode`` starts where the container was told to seek to."""
         decoded: Iterator[av.VideoFrame] | None = None
-        position = -1
+        position = 0
         for number in numbers:
             wanted = self.timestamps[number - self.info.first]
-            if decoded is None or wanted <= position or self._is_far(position, wanted):
+            if decoded is None or not 0 < number - position <= _NEAR:
                 decoded = self._sought(wanted, container, stream, decode)
             yield _advance(decoded, wanted, number, self.info.path)
-            position = wanted
+            position = number
 
     def _sought(
         self, wanted: int, container: InputContainer, stream: VideoStream, decode: Callable[[], Iterator[av.VideoFrame]]
@@ -112,11 +115,6 @@ class Video:
                     return chain([first], decoded)
         container.seek(self.timestamps[0] - some_s, stream=stream)
         return decode()
-
-    def _is_far(self, position: int, wanted: int) -> bool:
-        """Whether a seek is worth more than decoding what lies between."""
-        here = np.searchsorted(self.timestamps, position)
-        return bool(np.searchsorted(self.timestamps, wanted) - here > 50)
 
     def _converted(self, graph: av.filter.Graph, frame: av.VideoFrame) -> Num[np.ndarray, "..."]:
         """An upright picture."""
@@ -157,7 +155,7 @@ def open_video(path: Path) -> Video:
             raise InputError("The video holds no frame", where=path, hint="Export it again.")
         if None in times or frame.pts != min(times, default=None):  # containers may not know, or begin in mid-air
             times = [frame.pts, *(other.pts for other in container.decode(stream))]
-        timestamps = tuple(sorted({time for time in times if time is not None}))
+        timestamps = tuple(sorted(time for time in times if time is not None))
         rate = stream.average_rate or stream.guessed_rate
         info = ClipInfo(
             path=path,
@@ -241,7 +239,9 @@ def _cautions(container: InputContainer, stream: VideoStream, frame: av.VideoFra
         )
     films = sum(not film.disposition & Disposition.attached_pic for film in container.streams.video)
     if films > 1:
-        yield Caution(message=f"The file holds {films} videos; the first is taken", hint="Export the one that you want.")
+        yield Caution(
+            message=f"The file holds {films} videos; the first is taken", hint="Export the one that you want."
+        )
 
 
 def _rgb_graph(stream: VideoStream, path: Path) -> av.filter.Graph:
@@ -307,7 +307,7 @@ def _are_even(timestamps: tuple[int, ...]) -> bool:
 
 def _turned(frame: av.VideoFrame, path: Path) -> int:
     """By how many degrees metadata turn the frames, counterclockwise."""
-    matrix = next((one for one in frame.side_data if one.type is Type.DISPLAYMATRIX), None)
+    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
     degrees = frame.rotation
     if abs(degrees - 90 * round(degrees / 90)) > 1:
         raise InputError(

@@ -1,0 +1,74 @@
+"""Films of every codec, container, size, range, matrix, turn and rate: every frame, in order, in its colours."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from films import FILMS, Film, patches, picture, textbook, write_film
+from support import number_of
+
+from nvd_core.clip import open_clip
+from nvd_core.errors import InputError
+
+NEAR, LOSSY = 2 / 255, 8 / 255
+
+
+def test_the_matrix_is_large_and_has_no_two_alike() -> None:
+    assert len({film.name for film in FILMS}) == len(FILMS) >= 60
+
+
+@pytest.mark.parametrize("film", FILMS, ids=lambda film: film.name)
+def test_every_frame_is_read_in_order_and_in_its_colours(film: Film, tmp_path: Path) -> None:
+    clip = open_clip(write_film(tmp_path / f"film.{film.container}", film))
+    info = clip.info
+    assert (info.size, info.count, info.is_even) == (film.size, len(film.numbers), film.gaps == (2,))
+    assert info.fps == pytest.approx(float(film.rate), rel=0.02 if info.is_even else 0.2)
+    plates = list(clip.frames(info.numbers))
+    assert [number_of(plate) for plate in plates] == film.numbers
+    assert [number_of(plate) for plate in clip.frames(reversed(info.numbers))] == film.numbers[::-1], "by seeking"
+    for number, plate, wanted in zip(film.numbers, plates, textbook(info.path), strict=True):
+        np.testing.assert_allclose(patches(plate), patches(wanted), atol=NEAR)
+        if film.pixels != "gray":
+            np.testing.assert_allclose(patches(plate), patches(picture(number, film.size)), atol=LOSSY)
+
+
+def caution_of(path: Path) -> str:
+    (caution,) = open_clip(path).info.cautions
+    return f"{caution.message}. {caution.hint}"
+
+
+@pytest.mark.parametrize(("codec", "first"), [("libx264", "upper"), ("mpeg2video", "lower")])
+def test_an_interlaced_film_is_told_of_with_its_order(codec: str, first: str, tmp_path: Path) -> None:
+    told = caution_of(write_film(tmp_path / "film.mkv", Film(codec=codec, options={"flags": "+ildct+ilme"})))
+    assert f"interlaced, {first} field first" in told
+    assert "Deinterlace it first" in told
+
+
+@pytest.mark.parametrize(
+    ("film", "words"),
+    [
+        (Film(codec="libx264", aspect=Fraction(4, 3)), "not square (4:3)"),
+        (Film(codec="libx264", second=True), "holds 2 videos; the first is taken"),
+    ],
+)
+def test_what_is_taken_as_it_is_stored_is_told_of(film: Film, words: str, tmp_path: Path) -> None:
+    assert words in caution_of(write_film(tmp_path / "film.mp4", film))
+
+
+@pytest.mark.parametrize(
+    ("film", "words"),
+    [
+        (Film(codec="libx265", pixels="yuv420p10le", matrix="bt2020", transfer=16), "HDR (PQ)"),
+        (Film(codec="libx265", pixels="yuv420p10le", matrix="bt2020", transfer=18), "HDR (HLG)"),
+        (Film(codec="libx264", flipped=True), "mirrored"),
+        (Film(codec="libx264", turned=90, flipped=True), "mirrored"),
+    ],
+    ids=lambda what: getattr(what, "name", what),
+)
+def test_what_cannot_be_shown_right_is_refused(film: Film, words: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as refusal:
+        open_clip(write_film(tmp_path / "film.mp4", film))
+    assert words in str(refusal.value)
