@@ -5,6 +5,7 @@ Each frame says its number in black and white bars and holds flat patches of col
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ import av
 import numpy as np
 
 from nvd_core.conventions import Size
+
+os.environ["SVT_LOG"] = "0"  # the AV1 encoder talks otherwise
 
 COUNT: Final = 12
 
@@ -89,6 +92,11 @@ class Film:
         return re.sub(r"[^\w.-]+", "_", "-".join(parts + special))
 
     @property
+    def tag(self) -> int:
+        """The number that says its matrix; 0 says that there is none."""
+        return _MATRICES[self.matrix][0] if self.pixels.startswith(("yuv", "gray")) else 0
+
+    @property
     def numbers(self) -> list[int]:
         """What its frames say, in order."""
         return list(range(max(0, -self.late // 2), COUNT))
@@ -127,8 +135,6 @@ _MJPEG: Final = {
 }
 _ODD: Final = Size(97, 65)
 
-DEEP_RGB: Final = Film(**_DNXHR, pixels="gbrp10le", is_full=None, options={"profile": "dnxhr_444"})
-
 FILMS: Final = (
     *(Film(**_H264, matrix=matrix, is_full=full) for matrix in _MATRICES for full in (False, True)),
     *(Film(**_H264, container=container, pixels="yuv444p", size=_ODD) for container in ("mp4", "mov", "mkv")),
@@ -164,7 +170,7 @@ FILMS: Final = (
         Film(**_DNXHR, pixels=pixels, options={"profile": profile})
         for pixels, profile in (("yuv422p", "dnxhr_hq"), ("yuv422p10le", "dnxhr_hqx"), ("yuv444p10le", "dnxhr_444"))
     ),
-    DEEP_RGB,
+    Film(**_DNXHR, pixels="gbrp10le", is_full=None, options={"profile": "dnxhr_444"}),
     *(
         Film(**_MJPEG, container=container, pixels=pixels)
         for container in ("mov", "mkv")
@@ -203,7 +209,8 @@ def write_film(path: Path, film: Film) -> Path:
         ticks = 1 if film.gaps == (2,) and film.late % 2 == 0 else 2  # in a frame
         context.time_base = 1 / film.rate / ticks
         context.sample_aspect_ratio = film.aspect
-        context.colorspace, context.color_trc = _MATRICES[film.matrix][0], film.transfer
+        context.color_primaries, context.color_trc = _MATRICES[film.matrix][0], film.transfer
+        context.colorspace = film.tag
         if film.is_full is not None:
             context.color_range = 2 if film.is_full else 1
         if film.turned or film.flipped:
@@ -225,11 +232,11 @@ def write_film(path: Path, film: Film) -> Path:
 
 def _stored(index: int, film: Film) -> av.VideoFrame:
     lying = np.ascontiguousarray(np.rot90(picture(index, film.size), -film.turned // 90))
-    tag, name = _MATRICES[film.matrix]
+    primaries, name = _MATRICES[film.matrix]
     bounds = {"dst_color_range": "JPEG" if film.is_full else "MPEG"} if "yuv" in film.pixels else {}
     frame = av.VideoFrame.from_ndarray(lying, format="rgb24")
     frame = frame.reformat(format=film.pixels, dst_colorspace=name, interpolation="AREA", **bounds)
-    frame.colorspace, frame.color_trc = tag, film.transfer
+    frame.colorspace, frame.color_primaries, frame.color_trc = film.tag, primaries, film.transfer
     if film.is_full is not None:
         frame.color_range = 2 if film.is_full else 1
     return frame

@@ -16,7 +16,6 @@ import av
 import av.filter
 import numpy as np
 from av.error import FFmpegError
-from av.sidedata.sidedata import Type
 from av.stream import Disposition
 from jaxtyping import Num
 
@@ -153,9 +152,10 @@ def open_video(path: Path) -> Video:
         frame = next(container.decode(stream), None)
         if frame is None:
             raise InputError("The video holds no frame", where=path, hint="Export it again.")
-        if None in times or frame.pts != min(times, default=None):  # containers may not know, or begin in mid-air
-            times = [frame.pts, *(other.pts for other in container.decode(stream))]
-        timestamps = tuple(sorted(time for time in times if time is not None))
+        known = [time for time in times if time is not None]
+        if len(known) < len(times) or frame.pts != min(known, default=None):  # or it begins in mid-air
+            known = [one.pts for one in chain([frame], container.decode(stream)) if one.pts is not None]
+        timestamps = tuple(sorted(known))
         rate = stream.average_rate or stream.guessed_rate
         info = ClipInfo(
             path=path,
@@ -307,7 +307,7 @@ def _are_even(timestamps: tuple[int, ...]) -> bool:
 
 def _turned(frame: av.VideoFrame, path: Path) -> int:
     """By how many degrees metadata turn the frames, counterclockwise."""
-    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+    matrix = frame.side_data.get("DISPLAYMATRIX")
     degrees = frame.rotation
     if abs(degrees - 90 * round(degrees / 90)) > 1:
         raise InputError(

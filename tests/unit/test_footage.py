@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from films import FILMS, Film, patches, picture, textbook, write_film
+from stills import CODED, STILLS
 from support import number_of
 
 from nvd_core.clip import open_clip
+from nvd_core.clip.colour import to_display
 from nvd_core.errors import InputError
 
 NEAR, LOSSY = 2 / 255, 8 / 255
@@ -33,6 +35,25 @@ def test_every_frame_is_read_in_order_and_in_its_colours(film: Film, tmp_path: P
         np.testing.assert_allclose(patches(plate), patches(wanted), atol=NEAR)
         if film.pixels != "gray":
             np.testing.assert_allclose(patches(plate), patches(picture(number, film.size)), atol=LOSSY)
+
+
+@pytest.mark.parametrize("name", STILLS)
+def test_every_kind_of_picture_shows_the_same(name: str, tmp_path: Path) -> None:
+    STILLS[name](tmp_path / name)
+    clip = open_clip(tmp_path / name)
+    (plate,) = clip.frames(clip.info.numbers)
+    assert clip.info.is_linear == name.endswith(("exr", "float.tif"))
+    np.testing.assert_allclose(patches(to_display(plate)), patches(CODED), atol=LOSSY if "jpg" in name else NEAR)
+    if "8" in name and "jpg" not in name:
+        assert np.array_equal(plate, CODED)
+
+
+def test_kinds_are_told_by_what_files_hold(tmp_path: Path) -> None:
+    for name, other in (("8.png", "a.jpg"), ("444.jpg", "b.png"), ("half.exr", "c.tif"), ("10a.dpx", "d.png")):
+        STILLS[name](tmp_path / name)
+        (tmp_path / name).rename(tmp_path / other)
+        (plate,) = open_clip(tmp_path / other).frames([1])
+        np.testing.assert_allclose(patches(to_display(plate)), patches(CODED), atol=LOSSY)
 
 
 def caution_of(path: Path) -> str:
