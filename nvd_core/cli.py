@@ -46,7 +46,7 @@ Folder = Annotated[Path, arg(metavar="FOLDER")]
 _PerLayer = Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="LAYER=NUMBER")]
 AsJson = Annotated[bool, arg(help="Write the result as JSON to standard output.")]
 
-talk = Console(stderr=True, highlight=False)
+talk = Console(stderr=True, highlight=False, markup=False, emoji=False)  # paths may look like either
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,7 +231,7 @@ def run(arguments: Sequence[str]) -> int:
             data: str = command.run()
     except (NvdError, OSError, MemoryError) as error:
         told = as_told(error)
-        talk.print(f"nvd: {told}", style="red", markup=False, soft_wrap=True)
+        talk.print(f"nvd: {told}", style="red", soft_wrap=True)
         return told.exit_code
     sys.stdout.write(data)
     return 0
@@ -277,7 +277,7 @@ def _show(event: protocol.Event, advance: Advance) -> None:
         left = "" if event.eta_s is None else f"about {timedelta(seconds=round(event.eta_s))} left"
         advance(event.done, None, left)
     elif isinstance(event, protocol.Caution):
-        talk.print(f"{event.message}. {event.hint}", style="yellow", markup=False, soft_wrap=True)
+        talk.print(f"{event.message}. {event.hint}", style="yellow", soft_wrap=True)
 
 
 def _shown(items: Iterable[Item], count: int, what: str) -> Iterable[Item]:
@@ -324,4 +324,4 @@ def _number(text: str) -> float:
 
 
 def _json(data: object) -> str:
-    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(data, indent=1) + "\n"

@@ -33,7 +33,7 @@ def write_exr(path: Path, channels: dict[str, Pixels]) -> None:
     with atomic(path) as temporary:
         file = OpenEXR.File(header, {name: np.ascontiguousarray(pixels) for name, pixels in channels.items()})
         try:
-            file.write(str(temporary))
+            file.write(os.fsencode(temporary))
         except RuntimeError as error:  # OpenEXR does not say why
             full = shutil.disk_usage(path.parent).free < 1 << 20
             raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error
@@ -67,7 +67,7 @@ def _check(header: dict[str, Any], path: Path) -> None:
     channels = header["channels"]
     stored = max(width * height for width, height in sizes) * len(channels)
     if min(map(min, sizes)) < 1 or stored > _MOST_VALUES:
-        size = "x".join(map(str, sizes[0]))
+        size = "x".join(map(str, max(sizes)))
         raise InputError(
             f"The EXR has {size} pixels of {len(channels)} channels, which is too much to decode",
             where=path,

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_type_hints
 
 from nvd_core.errors import InputError
 from nvd_core.settings import Settings
@@ -35,6 +35,8 @@ LOCK: Final = ".lock"
 
 _HALF_WRITTEN: Final = re.compile(r"\..+\.\d+\.part(\.\w+)?")
 """What :func:`atomic` calls a file until it is whole."""
+
+_MOST_FRAMES: Final = 10_000_000
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -182,13 +184,20 @@ def read_manifest(folder: Path) -> Manifest:
             for files in (manifest.atlas_files, manifest.original_files):
                 inside(folder, files.get(layer, ""))
         Settings(**manifest.settings)
-        source = manifest.source
-        is_sound = _FILE_NAME.fullmatch(manifest.name) and manifest.layers and source.fps > 0 and len(source.numbers)
+        is_sound = _FILE_NAME.fullmatch(manifest.name) and manifest.layers and _is_sound(manifest.source)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError("The manifest is damaged", where=path, hint="Decompose the clip again.") from error
     if not is_sound:
         raise InputError("The manifest is damaged", where=path, hint="Decompose the clip again.")
     return manifest
+
+
+def _is_sound(source: Source) -> bool:
+    """Whether a source's values are of their kinds, and its numbers such that all can be counted."""
+    kinds = get_type_hints(Source)
+    values = ((getattr(source, name), kind) for name, kind in kinds.items())
+    is_whole = all(isinstance(value, (int, float) if kind is float else kind) for value, kind in values)
+    return is_whole and 0 < source.fps < _MOST_FRAMES and 0 <= source.last - source.first < _MOST_FRAMES
 
 
 def _where_it_is(source: Source, folder: Path) -> Source:
@@ -223,9 +232,10 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def write_json(path: Path, data: object) -> None:
-    """Write JSON, whole or not at all."""
+    """Write JSON, whole or not at all. What of a path is no text comes out as an escape, which is read back alike."""
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 @contextmanager

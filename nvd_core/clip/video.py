@@ -176,15 +176,15 @@ def open_video(path: Path) -> Video:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """A video file and the film in it, which cover pictures are not."""
+    """A video file and the first film in it."""
     try:
         container = av.open(str(path), container_options={"format_whitelist": _CONTAINERS})
     except (FFmpegError, ValueError) as error:
         raise InputError("The file is no video that can be read", where=path, hint="Check that it plays.") from error
     with container:
-        films = [film for film in container.streams.video if not film.disposition & Disposition.attached_pic]
+        films = _films(container)
         if not films:
-            raise InputError("The file holds no video", where=path)
+            raise InputError("The file holds no video that can be decoded", where=path, hint="Check that it plays.")
         context = films[0].codec_context
         check_size(Size(context.width, context.height), path)
         context.options = {"max_pixels": str(MOST_PIXELS)}
@@ -196,6 +196,12 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
                 hint="Convert it to Rec.709, or to scene-linear EXR.",
             )
         yield container, films[0]
+
+
+def _films(container: InputContainer) -> list[VideoStream]:
+    """The videos of a known kind, which cover pictures are not."""
+    films = container.streams.video
+    return [film for film in films if film.codec_context and not film.disposition & Disposition.attached_pic]
 
 
 @contextmanager
