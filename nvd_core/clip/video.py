@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast, final
+from typing import TYPE_CHECKING, Final, NamedTuple, cast, final
 
 import av
 import av.filter
@@ -51,6 +51,14 @@ _NEAR: Final = 50
 
 _FIELDS: Final = {2: "upper", 5: "upper", 3: "lower", 4: "lower"}
 """Which field of an interlaced frame is shown first, by FFmpeg's number of their order."""
+
+
+class _Packet(NamedTuple):
+    """What a container says of a frame, without its data."""
+
+    pts: int | None
+    duration: int
+    is_trimmed: bool
 
 
 @final
@@ -112,7 +120,8 @@ class Video:
                 first = next((frame for frame in decoded if frame.key_frame), None)
                 if first is not None and first.pts is not None and first.pts <= wanted:
                     return chain([first], decoded)
-        container.seek(self.timestamps[0] - some_s, stream=stream)
+        with suppress(FFmpegError):  # what has no key frames is decoded from its start
+            container.seek(self.timestamps[0] - some_s, stream=stream)
         return decode()
 
     def _converted(self, graph: av.filter.Graph, frame: av.VideoFrame) -> Num[np.ndarray, "..."]:
@@ -139,7 +148,7 @@ def open_video(path: Path) -> Video:
     if not path.is_file():
         raise InputError("There is no such clip", where=path, hint="Check the path.")
     with _opened(path) as (container, stream), _damage_told(path):
-        packets = [packet for packet in container.demux(stream) if packet.size]
+        packets = [_Packet(one.pts, one.duration or 0, one.is_discard) for one in container.demux(stream) if one.size]
         if _is_cut_off(stream, packets):
             raise InputError(
                 f"The video is cut off: only {len(packets)} of its frames are there",
@@ -147,7 +156,7 @@ def open_video(path: Path) -> Video:
                 hint="Copy or export it again.",
             )
     # Discarded are frames that an editor has trimmed away without encoding anew; players skip them.
-    times = [packet.pts for packet in packets if not packet.is_discard]
+    times = [packet.pts for packet in packets if not packet.is_trimmed]
     with _opened(path) as (container, stream), _damage_told(path):
         frame = next(container.decode(stream), None)
         if frame is None:
@@ -156,6 +165,8 @@ def open_video(path: Path) -> Video:
         if len(known) < len(times) or frame.pts != min(known, default=None):  # or it begins in mid-air
             known = [one.pts for one in chain([frame], container.decode(stream)) if one.pts is not None]
         timestamps = tuple(sorted(known))
+        if not timestamps:
+            raise InputError("The video does not say when its frames are shown", where=path, hint="Export it again.")
         rate = stream.average_rate or stream.guessed_rate
         info = ClipInfo(
             path=path,
@@ -169,8 +180,6 @@ def open_video(path: Path) -> Video:
             is_even=_are_even(timestamps),
             cautions=tuple(_cautions(container, stream, frame)),
         )
-    if not timestamps:
-        raise InputError("The video does not say when its frames are shown", where=path, hint="Export it again.")
     return Video(info, timestamps)
 
 
@@ -213,10 +222,10 @@ def _damage_told(path: Path) -> Iterator[None]:
         raise InputError("The video is damaged, or of a kind that cannot be decoded", where=path, hint=hint) from error
 
 
-def _is_cut_off(stream: VideoStream, packets: list[av.Packet]) -> bool:
+def _is_cut_off(stream: VideoStream, packets: list[_Packet]) -> bool:
     """Whether frames are missing at the end: a container says how many there are, or when the last one ends."""
     base = stream.time_base or Fraction(1, 1000)
-    ends = [packet.pts + (packet.duration or 0) for packet in packets if packet.pts is not None]
+    ends = [packet.pts + packet.duration for packet in packets if packet.pts is not None]
     if not ends:
         return stream.frames > len(packets)
     missing = 0.0
@@ -243,10 +252,10 @@ def _cautions(container: InputContainer, stream: VideoStream, frame: av.VideoFra
             "as they are stored",
             hint="Set the same pixel aspect where the result is shown.",
         )
-    films = sum(not film.disposition & Disposition.attached_pic for film in container.streams.video)
-    if films > 1:
+    count = len(_films(container))
+    if count > 1:
         yield Caution(
-            message=f"The file holds {films} videos; the first is taken", hint="Export the one that you want."
+            message=f"The file holds {count} videos; the first is taken", hint="Export the one that you want."
         )
 
 

@@ -163,6 +163,9 @@ movie = strips.new_movie(name="movie", filepath=str(clips / "movie.mp4"), channe
 scene.sequence_editor.active_strip = movie
 scene.nvd.masks.clear()
 scene.nvd.folder = ""
+movie.colorspace_settings.name = "Filmic Log"
+seen["other_colour"] = fails(bpy.ops.nvd.decompose_clip)
+movie.colorspace_settings.name = "sRGB"
 assert bpy.ops.nvd.decompose_clip() == {"FINISHED"}
 result = results.result_scene(clips / "movie_nvd")
 seen["movie_range"] = [result.frame_start, result.frame_end]

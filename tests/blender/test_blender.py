@@ -88,6 +88,7 @@ def test_enabling_brings_nothing_heavy_into_blender(session: Session):
         ("reversed", "plays backwards"),
         ("no_result", "Decompose it first"),
         ("nothing_to_paint", "Decompose a clip first"),
+        ("other_colour", "shown as Filmic Log, but are read as sRGB"),
     ],
 )
 def test_refusals_have_words(session: Session, what: str, words: str):

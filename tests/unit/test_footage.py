@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 from films import FILMS, Film, patches, picture, textbook, write_film
 from stills import CODED, STILLS
-from support import number_of
+from support import number_of, solve
 
 from nvd_core.clip import open_clip
 from nvd_core.clip.colour import to_display
+from nvd_core.decomposition import Decomposition
 from nvd_core.errors import InputError
+from nvd_core.protocol import Caution
+from nvd_core.settings import Job, Settings
 
 NEAR, LOSSY = 2 / 255, 8 / 255
 
@@ -66,6 +69,13 @@ def test_an_interlaced_film_is_told_of_with_its_order(codec: str, first: str, tm
     told = caution_of(write_film(tmp_path / "film.mkv", Film(codec=codec, options={"flags": "+ildct+ilme"})))
     assert f"interlaced, {first} field first" in told
     assert "Deinterlace it first" in told
+
+
+def test_what_was_told_stays_in_the_result(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film.mp4", Film(codec="libx264", aspect=Fraction(4, 3)))
+    events = solve(Job(clip=str(film), settings=Settings(preset="preview", frames="1-2")), tmp_path / "out")
+    assert sum(isinstance(event, Caution) and "not square" in event.message for event in events) == 1
+    assert any("not square" in warning for warning in Decomposition.open(tmp_path / "out").manifest.warnings)
 
 
 @pytest.mark.parametrize(

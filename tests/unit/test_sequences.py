@@ -125,6 +125,34 @@ def test_a_gap_is_named(missing: int, tmp_path: Path) -> None:
         open_clip(tmp_path)
 
 
+def test_gaps_far_apart_are_named_by_their_ends(tmp_path: Path) -> None:
+    for number in (1, 3, 7, 20240101123456):
+        write_png(tmp_path / f"a.{number}.png", PICTURE)
+    with pytest.raises(InputError, match=r"lacks frames 2, 4-6, 8-20240101123455 "):
+        open_clip(tmp_path)
+
+
+@pytest.mark.parametrize("names", [["a.-2.png", "a.-1.png"], ["-0001.png", "0000.png"], ["a_-01.png"]])
+def test_numbers_below_zero_are_refused(names: list[str], tmp_path: Path) -> None:
+    for name in names:
+        write_png(tmp_path / name, PICTURE)
+    with pytest.raises(InputError, match="below zero"):
+        open_clip(tmp_path)
+
+
+def test_a_hyphen_is_no_minus(tmp_path: Path) -> None:
+    for number in (1, 2):
+        write_png(tmp_path / f"shot-{number:04d}.png", numbered(number))
+    assert [number_of(plate) for plate in open_clip(tmp_path).frames([1, 2])] == [1, 2]
+
+
+def test_two_pictures_of_one_frame_are_refused(tmp_path: Path) -> None:
+    for name in ("a.1.png", "a.0001.png", "a.2.png"):
+        write_png(tmp_path / name, PICTURE)
+    with pytest.raises(InputError, match=r"two pictures of frame 1, a.0001.png and a.1.png|a.1.png and a.0001.png"):
+        open_clip(tmp_path)
+
+
 def test_other_files_in_the_folder_do_not_matter(tmp_path: Path) -> None:
     for number in (1, 2):
         write_png(tmp_path / f"a.{number}.png", PICTURE)

@@ -85,6 +85,7 @@ def test_a_slanted_video_is_refused(tmp_path: Path) -> None:
         (Shown(), {"is_even": False}, "last unequally long"),
         (Shown(frames=2), {}, "has 3 frames, but is shown with 2"),
         (Shown(width=96, height=160), {}, "is 160x96, but is shown as 96x160"),
+        (Shown(colour="Rec.2020"), {}, "shown as Rec.2020, but are read as sRGB"),
     ],
 )
 def test_what_is_shown_otherwise_than_decoded_is_refused(
