@@ -113,7 +113,7 @@ def _sure(here: np.ndarray, there: np.ndarray) -> tuple[FlowPx, np.ndarray]:
 def _way(layer: LayerView, mapping: LayerMap, t: int, flow_px: FlowPx, is_sure: np.ndarray) -> Way | None:
     """Flow at the layer's pixels, about one for each trained node; None if there is none."""
     every = max(1, round(layer.size.width / CELLS[-1]))
-    rows, columns = np.nonzero(is_sure[::every, ::every] & (layer.alpha[t, ::every, ::every] > _INSIDE))
+    rows, columns = np.nonzero(is_sure[::every, ::every] & (layer.alpha[t][::every, ::every] > _INSIDE))
     here = np.stack([columns, rows], axis=-1).astype(np.float32) * every
     there = here + flow_px[rows * every, columns * every]
     if len(here):
