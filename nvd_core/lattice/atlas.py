@@ -13,9 +13,13 @@ from nvd_core.lattice.canvas import Average, Canvas
 from nvd_core.lattice.layer import LayerView
 from nvd_core.lattice.picture import Frame, invert_all, views
 from nvd_core.lattice.spline import LayerMap
+from nvd_core.steps import spread
 
 LARGEST: Final = 48e6
 """Texels of an atlas: larger ones are a burden to paint on, and on memory."""
+
+_TURNING: Final = 0.05
+"""Rough part of the work that turning maps around takes."""
 
 Atlas = Float32[np.ndarray, "height width 4"]
 
@@ -38,12 +42,12 @@ def build_atlas(
     Returns:
         Linear light, premultiplied; alpha 1 where a plate shows the layer, else 0 over colour that goes on.
     """
-    inverses = invert_all(layer, mapping)
+    inverses = yield from spread(invert_all(layer, mapping), 0, _TURNING)
     mean = Average(canvas)
     for number in range(rounds):
         mean = Average(canvas, mean.mean() if number else None)
         for done, view in enumerate(views(layer, mapping, inverses, plates(), canvas, mean.before)):
             mean.add(view)
-            yield (number + done / len(layer.visible)) / rounds
+            yield _TURNING + (1 - _TURNING) * (number + done / len(layer.visible)) / rounds
     linear = linear_from_display(np.maximum(mean.mean(), 0))
     return np.dstack([linear, mean.covered()])

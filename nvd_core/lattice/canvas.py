@@ -6,7 +6,6 @@ that no texel between the frames' pixels stays empty and no moiré appears, what
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, final
@@ -140,11 +139,3 @@ class Average:
     def covered(self) -> Float32[np.ndarray, "height width"]:
         """1 where a view shows the layer, else 0."""
         return (self._weight > _COVERED).astype(np.float32)
-
-
-def average(canvas: Canvas, views: Iterable[View], before: Display | None = None) -> Average:
-    """The mean of many views."""
-    result = Average(canvas, before)
-    for view in views:
-        result.add(view)
-    return result

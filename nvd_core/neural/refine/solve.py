@@ -32,7 +32,7 @@ from nvd_core.previews import write_preview
 from nvd_core.protocol import Event, Preview, Progress, Stage
 from nvd_core.settings import Settings
 from nvd_core.shot import Shot
-from nvd_core.steps import part_of
+from nvd_core.steps import finished, mapped, part_of
 
 _MAPS, _REFINING = 0.4, 0.5
 """Rough parts of the work; the atlases take the rest."""
@@ -82,7 +82,10 @@ def _kept_refined(
         )
         yield from part_of(steps, _PICTURES, 1 - _PICTURES)
         views = [LayerView(shot.frames, alpha) for alpha in shot.alphas]
-        refined = [unfold(view, surface.map()) for view, surface in zip(views, refinement.surfaces, strict=True)]
+        refined = [
+            finished(unfold(view, surface.map()), lambda _: None)
+            for view, surface in zip(views, refinement.surfaces, strict=True)
+        ]
         kept = {name: mapping.nodes for name, mapping in zip(shot.layers, refined, strict=True)}
         checkpoints.save("refined", kept)
     return [replace(mapping, nodes=kept[name]) for name, mapping in zip(shot.layers, maps, strict=True)]
@@ -100,7 +103,10 @@ def _prepare(shot: Shot, maps: tuple[LayerMap, ...]) -> Generator[Event, None, S
         yield Stage(name="picture", layer=name)
         layer = LayerView(shot.frames, shot.alphas[index])
         ways.append([_way(layer, mapping, t, *flow) for t, flow in enumerate(flows)])
-        pictures.append(layer_picture(layer, mapping, density=_DENSITY))
+        steps = layer_picture(layer, mapping, density=_DENSITY)
+        part = 0.8 / len(maps)
+        at = 0.2 + index * part
+        pictures.append((yield from mapped(steps, lambda done, at=at: Progress(done=at + part * done))))
         yield Progress(done=0.2 + 0.8 * (index + 1) / len(maps))
     return Start(maps, pictures, ways)
 
