@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import tempfile
 from collections.abc import Iterator, Sequence
-from copy import copy
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import final, overload
@@ -17,20 +17,21 @@ Picture = UInt8[np.ndarray, "height width *chan"]
 
 
 @final
+@dataclass
 class Pictures:
     """8-bit pictures of one size in a nameless file, which the system takes away however the process ends.
 
     They are read into memory one by one, not mapped: pages that are mapped count as the process's own.
-
-    Args:
-        folder: on whose disk they lie.
-        shape: of a picture.
     """
 
-    def __init__(self, folder: Path, shape: tuple[int, ...]) -> None:
-        self._file = _Nameless(folder)
-        self._shape = shape
-        self._order: Sequence[int] = range(0)
+    _file: _Nameless
+    _shape: tuple[int, ...]
+    _order: Sequence[int] = range(0)
+
+    @classmethod
+    def on_disk(cls, folder: Path, shape: tuple[int, ...]) -> Pictures:
+        """None yet, of such a shape, on a folder's disk."""
+        return cls(_Nameless(folder), shape)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -58,9 +59,7 @@ class Pictures:
             picture = np.empty(self._shape, np.uint8)
             self._file.read(self._order[which] * picture.nbytes, picture)
             return picture
-        view = copy(self)
-        view._order = [self._order[t] for t in which]
-        return view
+        return Pictures(self._file, self._shape, [self._order[t] for t in which])
 
     def __array__(self, *_arguments: object, **_options: object) -> np.ndarray:
         return np.stack(list(self))

@@ -74,7 +74,9 @@ class Settings:
     ] = 200
     memory: Annotated[
         str,
-        doc("Most memory to use, as 4G or 800M. Results do not depend on it. Default: three quarters of the machine's."),
+        doc(
+            "Most memory to use, as 4G or 800M. Results do not depend on it. Default: three quarters of the machine's."
+        ),
     ] = ""
     seed: Annotated[
         int,

@@ -108,8 +108,8 @@ def prepare(
         return colour, [to_uint8(resized(matte, size)) for matte in frame.mattes]
 
     folder = scratch or Path(tempfile.gettempdir())
-    frames = Pictures(folder, (size.height, size.width, 3))
-    alphas = [Pictures(folder, (size.height, size.width)) for _ in mattes.layers]
+    frames = Pictures.on_disk(folder, (size.height, size.width, 3))
+    alphas = [Pictures.on_disk(folder, (size.height, size.width)) for _ in mattes.layers]
     largest = [0] * len(alphas)
     pairs = zip(numbers, clip.frames(numbers), mattes.frames(numbers), strict=True)
     for colour, shrunk in map_ordered(shrink, (PlateFrame(*pair) for pair in pairs), at_once):

@@ -74,9 +74,7 @@ def thin_plate(index: Int[np.ndarray, "*field row column"]) -> sp.csc_array:
     )  # fmt: skip
 
 
-def conjugate_gradients(
-    matrix: sp.csr_array, target: Unknowns, guess: Unknowns
-) -> Generator[float, None, Unknowns]:
+def conjugate_gradients(matrix: sp.csr_array, target: Unknowns, guess: Unknowns) -> Generator[float, None, Unknowns]:
     """Solve for x and y side by side, Jacobi-preconditioned; SciPy's takes one right-hand side at a time.
 
     Yields:

@@ -22,7 +22,7 @@ from nvd_core.lattice.inverse import InverseMap, invert
 from nvd_core.lattice.layer import LayerView
 from nvd_core.lattice.photometry import Picture, light_ratio
 from nvd_core.lattice.spline import LayerMap
-from nvd_core.parallel import map_ordered
+from nvd_core.parallel import WORKERS, map_ordered
 from nvd_core.steps import gathered, spread
 
 _LIGHT_SIGMA: Final = 1 / 64
@@ -85,6 +85,7 @@ def views(
     frames: Iterable[Frame],
     canvas: Canvas,
     before: Display | None,
+    at_once: int = WORKERS,
 ) -> Iterator[View]:
     """Frames made ready for averaging.
 
@@ -95,6 +96,7 @@ def views(
         frames: those that show the layer.
         canvas: what they are averaged on.
         before: the mean so far; its light is given to each frame.
+        at_once: so many frames are worked on at a time.
     """
     picture = None if before is None else _coarse(layer, canvas, before)
 
@@ -106,7 +108,7 @@ def views(
         scale = (size.width / layer.size.width, size.height / layer.size.height)
         return View(colour, trust(frame.alpha), inverses[frame.t], scale)
 
-    return map_ordered(ready, frames)
+    return map_ordered(ready, frames, at_once)
 
 
 def _coarse(layer: LayerView, canvas: Canvas, picture: Display) -> Float32[np.ndarray, "rows columns 3"]:

@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Final
 
 import numpy as np
+from jaxtyping import UInt8
 
 from nvd_core.checkpoints import Checkpoints
 from nvd_core.clip.colour import display_from_linear, to_display, to_uint8
@@ -68,9 +69,15 @@ def build_atlases(
         canvas = lay_out(layer, mapping, density, LARGEST)
         steps = _kept_atlas(shot, layer, index, mapping, canvas, checkpoints, rounds=quality.atlas_rounds)
         atlas = yield from _progress(steps, index, len(shot.layers))
-        yield from write_preview(to_uint8(display_from_linear(atlas[..., :3])), name, checkpoints.folder)
+        yield from write_preview(_small(atlas), name, checkpoints.folder)
         layers.append(SolvedLayer(name, mapping, canvas, atlas))
     return tuple(layers)
+
+
+def _small(atlas: Atlas) -> UInt8[np.ndarray, "height width 3"]:
+    """About as many of its texels as are looked at."""
+    every = max(1, max(atlas.shape) // 1024)
+    return to_uint8(display_from_linear(atlas[::every, ::every, :3].astype(np.float32)))
 
 
 def _progress(steps: Generator[float, None, Result], index: int, count: int) -> Generator[Event, None, Result]:
@@ -103,16 +110,15 @@ def _kept_atlas(
     *,
     rounds: int,
 ) -> Generator[float, None, Atlas]:
-    """The layer's atlas, from the checkpoint if it is there, rounded to what a file holds of it."""
+    """The layer's atlas, from the checkpoint if it is there."""
     name = shot.layers[index]
     if (kept := checkpoints.load(f"{name}.atlas")) is not None:
-        return kept["atlas"].astype(np.float32)
+        return kept["atlas"]
 
     def plates() -> Iterator[Frame]:
         for t, frame in zip(layer.visible, shot.plates([shot.numbers[t] for t in layer.visible]), strict=True):
             yield Frame(t, to_display(frame.plate), to_uint8(frame.mattes[index]))
 
-    atlas = yield from build_atlas(layer, mapping, canvas, plates, rounds)
-    rounded = atlas.astype(np.float16)
-    checkpoints.save(f"{name}.atlas", {"atlas": rounded})
-    return rounded.astype(np.float32)
+    atlas = yield from build_atlas(layer, mapping, canvas, plates, rounds=rounds, at_once=shot.at_once)
+    checkpoints.save(f"{name}.atlas", {"atlas": atlas})
+    return atlas

@@ -11,7 +11,6 @@ from nvd_core.lattice.gauge import lay_evenly
 from nvd_core.lattice.layer import LayerView
 from nvd_core.lattice.mapping import FLEXIBLE, RIGID, Stiffness, lattice_of, solve_mapping, starting_map
 from nvd_core.lattice.matches import Matches, Registrar
-from nvd_core.lattice.photometry import Picture
 from nvd_core.lattice.picture import layer_picture
 from nvd_core.lattice.refine import mean_error, register_again
 from nvd_core.lattice.spline import Lattice, LayerMap

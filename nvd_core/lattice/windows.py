@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Final, final
 
 import numpy as np
@@ -32,7 +33,7 @@ from nvd_core.lattice.unfold import unfold
 from nvd_core.settings import Quality
 from nvd_core.steps import gathered, spread
 
-_OVERLAP: Final = 16
+OVERLAP: Final = 16
 """Frames in which a window passes into the next."""
 
 _CHAIN, _KEYS = 0.1, 0.25
@@ -95,17 +96,17 @@ def solve_map(
         solving = _kept_window(between, span, solved, picture, quality, parts)
         found = yield from spread(solving, begin + index * share, share)
         for t, one in zip(span, found, strict=True):
-            late = (t - span.start + 1) / (_OVERLAP + 1) if index else 1.0
+            late = (t - span.start + 1) / (OVERLAP + 1) if index else 1.0
             nodes[t] = one if late >= 1 else nodes[t] + np.float32(late) * (one - nodes[t])
     return LayerMap(order[solved.mapping.reference], lattice, nodes)
 
 
 def windows(count: int, longest: int) -> list[range]:
     """Equally long windows over so many frames, each of which begins before the last one ends."""
-    overlap = min(_OVERLAP, longest // 2)
+    overlap = min(OVERLAP, longest // 2)
     many = max(1, math.ceil((count - overlap) / (longest - overlap)))
     starts = [round(index * (count - overlap) / many) for index in range(many + 1)]
-    return [range(start, end + overlap) for start, end in zip(starts, starts[1:], strict=False)]
+    return [range(start, end + overlap) for start, end in pairwise(starts)]
 
 
 def _kept_steps(layer: LayerView, quality: Quality, parts: Parts) -> Generator[float, None, list[Step]]:
@@ -134,7 +135,7 @@ def _kept_keys(
         mapping = LayerMap(int(kept["facts"][0]), lattice, kept["nodes"])
         return Solved(mapping, FLEXIBLE if kept["facts"][1] else RIGID, passes)
     there = {t: place for place, t in enumerate(visible)}
-    between = [steps[there[a] : there[b]] for a, b in zip(order, order[1:], strict=False)]
+    between = [steps[there[a] : there[b]] for a, b in pairwise(order)]
     leaps = [Step(*(_product(models) for models in zip(*some, strict=True))) for some in between]
     solved = yield from solve_together(Registrar(keys, quality.offsets), leaps, lattice, quality, again=True)
     parts.save(
@@ -221,7 +222,9 @@ def _nearest_affine(lattice: Lattice, nodes: _Field) -> Float32[np.ndarray, "3 2
     return np.linalg.lstsq(design, nodes.reshape(-1, 2), rcond=None)[0]
 
 
-def _applied(affine: Float32[np.ndarray, "3 2"], points: Float[np.ndarray, "*point 2"]) -> Float[np.ndarray, "*point 2"]:
+def _applied(
+    affine: Float32[np.ndarray, "3 2"], points: Float[np.ndarray, "*point 2"]
+) -> Float[np.ndarray, "*point 2"]:
     return points @ affine[:2] + affine[2]
 
 

@@ -32,7 +32,7 @@ from nvd_core.previews import write_preview
 from nvd_core.protocol import Event, Preview, Progress, Stage
 from nvd_core.settings import Settings
 from nvd_core.shot import Shot
-from nvd_core.steps import finished, mapped, part_of
+from nvd_core.steps import finished, mapped, part_of, spread
 
 _MAPS, _REFINING = 0.4, 0.5
 """Rough parts of the work; the atlases take the rest."""
@@ -104,9 +104,8 @@ def _prepare(shot: Shot, maps: tuple[LayerMap, ...]) -> Generator[Event, None, S
         layer = LayerView(shot.frames, shot.alphas[index])
         ways.append([_way(layer, mapping, t, *flow) for t, flow in enumerate(flows)])
         steps = layer_picture(layer, mapping, density=_DENSITY)
-        part = 0.8 / len(maps)
-        at = 0.2 + index * part
-        pictures.append((yield from mapped(steps, lambda done, at=at: Progress(done=at + part * done))))
+        steps = spread(steps, 0.2 + 0.8 * index / len(maps), 0.8 / len(maps))
+        pictures.append((yield from mapped(steps, lambda done: Progress(done=done))))
         yield Progress(done=0.2 + 0.8 * (index + 1) / len(maps))
     return Start(maps, pictures, ways)
 
@@ -133,7 +132,7 @@ def _way(layer: LayerView, mapping: LayerMap, t: int, flow_px: FlowPx, is_sure: 
 
 def _measured(shot: Shot, index: int, layer: SolvedLayer) -> SolvedLayer:
     """The same layer, with how far its map may be off, from a few frames."""
-    view, surface = LayerView(shot.frames, shot.alphas[index]), np.ascontiguousarray(layer.atlas[..., :3])
+    view, surface = LayerView(shot.frames, shot.alphas[index]), layer.atlas[..., :3].astype(np.float32)
 
     def look(t: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         texels = layer.canvas.texels(layer.mapping.positions(t))
