@@ -95,9 +95,9 @@ def solve_map(
     for index, span in enumerate(spans):
         solving = _kept_window(between, span, solved, picture, quality, parts)
         found = yield from spread(solving, begin + index * share, share)
-        for t, one in zip(span, found, strict=True):
-            late = (t - span.start + 1) / (OVERLAP + 1) if index else 1.0
-            nodes[t] = one if late >= 1 else nodes[t] + np.float32(late) * (one - nodes[t])
+        both = spans[index - 1].stop - span.start if index else 0
+        for place, (t, one) in enumerate(zip(span, found, strict=True)):
+            nodes[t] = one if place >= both else nodes[t] + np.float32((place + 1) / (both + 1)) * (one - nodes[t])
     return LayerMap(order[solved.mapping.reference], lattice, nodes)
 
 
