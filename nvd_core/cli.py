@@ -80,7 +80,7 @@ class Decompose:
         events = decompose(job, folder, resume=self.resume)
         with _bar() as advance, _cancellable("What is finished can be taken up with --resume."):
             for event in events:
-                if event == protocol.Stage(name="prepare"):
+                if talk.is_terminal and event == protocol.Stage(name="prepare"):
                     talk.print(f"It may take {_forecast(job)}", soft_wrap=True)
                 _show(event, advance)
         manifest = Decomposition.open(folder).manifest

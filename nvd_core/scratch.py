@@ -13,6 +13,8 @@ from typing import final, overload
 import numpy as np
 from jaxtyping import UInt8
 
+from nvd_core.folder import unwritable
+
 Picture = UInt8[np.ndarray, "height width *chan"]
 
 
@@ -70,13 +72,16 @@ class _Nameless:
 
     def __init__(self, folder: Path) -> None:
         self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
-        self._lock = Lock()
+        self._folder, self._lock = folder, Lock()
 
     def write(self, at: int, data: np.ndarray) -> None:
-        with self._lock:
-            self._file.seek(at)
-            if self._file.write(data.data) != data.nbytes:
-                raise OSError(errno.ENOSPC, "No space left on device")
+        try:
+            with self._lock:
+                self._file.seek(at)
+                if self._file.write(data.data) != data.nbytes:
+                    raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError as error:
+            raise unwritable(self._folder, error) from error
 
     def read(self, at: int, data: np.ndarray) -> None:
         with self._lock:

@@ -62,5 +62,6 @@ def build_atlas(
     display, atlas = mean.mean(), np.empty((canvas.size.height, canvas.size.width, 4), np.float16)
     for rows in bands(display):
         atlas[rows, :, :3] = linear_from_display(np.maximum(display[rows], 0))
+        yield 1.0
     atlas[..., 3] = mean.covered()
     return atlas

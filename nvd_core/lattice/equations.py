@@ -16,6 +16,7 @@ Unknowns = Float[np.ndarray, "unknown 2"]
 
 _CG_STEPS: Final = 150
 _CG_TOLERANCE: Final = 1e-4
+_TOLD_EVERY: Final = 8
 
 
 def difference_rows(
@@ -87,7 +88,8 @@ def conjugate_gradients(matrix: sp.csr_array, target: Unknowns, guess: Unknowns)
     energy = (rest * direction).sum(axis=0)
     enough = _CG_TOLERANCE * np.linalg.norm(target)
     for step in range(_CG_STEPS):
-        yield step / _CG_STEPS
+        if step % _TOLD_EVERY == 0:
+            yield step / _CG_STEPS
         moved = matrix @ direction
         length = energy / ((direction * moved).sum(axis=0) + 1e-30)
         solution += length * direction
