@@ -132,8 +132,10 @@ def write_clip(folder: Path, clip: Clip) -> None:
         behind = cv2.warpPerspective(wall, camera(t, size), size)
         front, alpha = cv2.warpAffine(disc, turn, size), cv2.warpAffine(shape, turn, size)
         picture = behind + alpha[..., None] * (front - behind)
-        cv2.imwrite(str(folder / f"frames/clip.{t + 1:04d}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 95])
-        cv2.imwrite(str(folder / f"mask/mask.{t + 1:04d}.png"), np.rint(255 * alpha))
+        cv2.imwrite(
+            str(folder / f"frames/clip.{t + 1:04d}.jpg"), picture.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 95]
+        )
+        cv2.imwrite(str(folder / f"mask/mask.{t + 1:04d}.png"), np.rint(255 * alpha).astype(np.uint8))
 
 
 def _grain(size: Size, scale: float, seed: int) -> Float32[np.ndarray, "height width 3"]:
