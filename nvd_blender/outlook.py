@@ -10,9 +10,9 @@ from typing import Final
 
 import bpy
 
-from nvd_core.errors import InputError
+from nvd_core.errors import InputError, NvdError
 from nvd_core.folder import check_space, free_bytes
-from nvd_core.forecast import Forecast, forecast
+from nvd_core.forecast import Forecast, Needs
 from nvd_core.settings import Settings
 
 from .footage import Selected
@@ -49,28 +49,35 @@ def expected(chosen: Selected) -> Forecast | None:
     if not all(chosen.size):
         return None
     frames, layers = chosen.footage.last - chosen.footage.first + 1, len(chosen.scene.nvd.masks) + 1
-    return forecast(chosen.size, frames, layers, Settings(**chosen_settings(chosen.scene)), os.cpu_count() or 1)
+    settings = Settings(**chosen_settings(chosen.scene))
+    return Needs(chosen.size, frames, layers, settings).forecast(os.cpu_count() or 1)
 
 
 def refuse_without_room(chosen: Selected) -> None:
-    """Nothing is begun that the disk cannot hold.
+    """Nothing is begun that disk or memory cannot hold.
 
     Raises:
-        InputError: it cannot.
+        InputError: the disk cannot.
+        MemoryLimitError: the memory that may be used cannot.
         UsageError: a setting is out of its bounds.
     """
     if takes := expected(chosen):
         check_space(folder_of(chosen), takes.disk_bytes)
+        takes.check_memory()
 
 
 def shortage(folder: Path, takes: Forecast) -> str:
-    """What to say where the disk has too little room, by what is known of it: one that sleeps keeps nobody waiting."""
+    """What to say where there is too little room on the disk or in memory.
+
+    Of the disk that is said by what is known of it: one that sleeps keeps nobody waiting.
+    """
     if time.monotonic() - _looked.get(folder, -_FRESH_S) >= _FRESH_S:
         _looked[folder] = float("inf")
         threading.Thread(target=_look, args=(folder,), daemon=True).start()
     try:
         check_space(folder, takes.disk_bytes, free=_free.get(folder, float("inf")))
-    except InputError as error:
+        takes.check_memory()
+    except NvdError as error:
         return str(error)
     return ""
 

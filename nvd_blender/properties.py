@@ -13,7 +13,7 @@ from nvd_core.settings import Settings
 from .objects import NVD_PG_mask, NVD_UL_objects
 
 _BY_THE_STRIP: Final = (
-    "frames", "fps", "start", "steps", "batch", "seed", "budget_s", "target_psnr", "device",
+    "frames", "fps", "start", "steps", "batch", "window", "seed", "budget_s", "target_psnr", "device",
 )  # fmt: skip
 """What the strip or clip says, and what the neural solver can be asked for in a terminal only."""
 
@@ -31,6 +31,8 @@ def _property(name: str, annotation: Any, default: Any) -> Any:  # noqa: ANN401
     if get_origin(kind) is Literal:
         items = [(value, value.capitalize(), "") for value in get_args(kind) if value != _NOT_OFFERED]
         return bpy.props.EnumProperty(items=items, default=default, **texts)
+    if kind is str:
+        return bpy.props.StringProperty(default=default, **texts)
     if get_origin(kind) in (Union, UnionType):  # a number, or 0 for "as the preset says"
         return bpy.props.IntProperty(default=0, min=0, max=_bounds(annotation).le, **texts)
     raise TypeError(name)

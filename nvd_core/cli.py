@@ -27,15 +27,17 @@ from tyro.conf import (
 )
 
 from nvd_core import protocol
-from nvd_core.clip import open_clip
+from nvd_core.clip import open_clip, parse_range
 from nvd_core.compositing import AS_SHOT, Look
 from nvd_core.decomposition import Decomposition
 from nvd_core.demo import run_demo
 from nvd_core.errors import CancelledError, NvdError, UsageError, as_told
 from nvd_core.export.report import words
 from nvd_core.export.stmap import write_stmaps
+from nvd_core.forecast import Forecast, Needs
 from nvd_core.jobs import check_settings, parse_mask, read_job
 from nvd_core.measure import measure
+from nvd_core.parallel import WORKERS
 from nvd_core.pipeline import decompose
 from nvd_core.render import Format, Mode, frame_writer, render
 from nvd_core.settings import Job, Settings
@@ -78,6 +80,8 @@ class Decompose:
         events = decompose(job, folder, resume=self.resume)
         with _bar() as advance, _cancellable("What is finished can be taken up with --resume."):
             for event in events:
+                if talk.is_terminal and event == protocol.Stage(name="prepare"):
+                    talk.print(f"It may take {_forecast(job)}", soft_wrap=True)
                 _show(event, advance)
         manifest = Decomposition.open(folder).manifest
         talk.print(words(manifest), soft_wrap=True)
@@ -278,6 +282,13 @@ def _show(event: protocol.Event, advance: Advance) -> None:
         advance(event.done, None, left)
     elif isinstance(event, protocol.Caution):
         talk.print(f"{event.message}. {event.hint}", style="yellow", soft_wrap=True)
+
+
+def _forecast(job: Job) -> Forecast:
+    info = open_clip(Path(job.clip), job.settings.fps).info
+    return Needs(info.size, len(parse_range(job.settings.frames, info)), len(job.masks) + 1, job.settings).forecast(
+        WORKERS
+    )
 
 
 def _shown(items: Iterable[Item], count: int, what: str) -> Iterable[Item]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, final
+from typing import NamedTuple, TypeVar, final
 
 import numpy as np
 from jaxtyping import Float32, Num
@@ -18,10 +18,11 @@ from nvd_core.conventions import Size
 from nvd_core.errors import InputError
 from nvd_core.exr import read_exr
 from nvd_core.folder import Manifest, inside, read_manifest
-from nvd_core.parallel import map_ordered
+from nvd_core.parallel import WORKERS, map_ordered
 from nvd_core.shot import resized
 from nvd_core.solution import LayerFrame
 
+Result = TypeVar("Result")
 AtlasColour = Float32[np.ndarray, "height width 3"]
 
 
@@ -44,10 +45,17 @@ class Frame(NamedTuple):
 @final
 @dataclass(frozen=True)
 class Decomposition:
-    """A decomposition folder and its manifest."""
+    """A decomposition folder and its manifest.
+
+    Attributes:
+        folder: where it lies.
+        manifest: what it says of itself.
+        at_once: so many frames are worked on at a time, which bounds memory.
+    """
 
     folder: Path
     manifest: Manifest
+    at_once: int = WORKERS
 
     @classmethod
     def open(cls, folder: Path) -> Decomposition:
@@ -82,13 +90,14 @@ class Decomposition:
 
     def original(self, layer: str) -> AtlasColour:
         """The atlas as it was solved, linear light."""
-        picture = read_picture(inside(self.folder, self.manifest.original_files[layer]))
-        return np.ascontiguousarray(picture[..., :3])
+        return np.stack([self._original(layer)[axis] for axis in "RGB"], axis=-1)
 
     def covered(self, layer: str) -> Float32[np.ndarray, "height width"]:
         """Where the clip shows the layer: 1 on the atlas, else 0."""
-        picture = read_picture(inside(self.folder, self.manifest.original_files[layer]))
-        return np.ascontiguousarray(picture[..., 3])
+        return self._original(layer)["A"]
+
+    def _original(self, layer: str) -> dict[str, Float32[np.ndarray, "height width"]]:
+        return read_exr(inside(self.folder, self.manifest.original_files[layer]))[1]
 
     def painted(self, layer: str, path: Path | None = None) -> AtlasColour:
         """The atlas as an artist has it now, linear light.
@@ -125,8 +134,15 @@ class Decomposition:
 
     def frames(self, numbers: Sequence[int] | None = None) -> Iterator[Frame]:
         """Frames in order, each with its plate."""
+        return self.over_frames(lambda frame: frame, numbers)
+
+    def over_frames(
+        self, function: Callable[[Frame], Result], numbers: Sequence[int] | None = None
+    ) -> Iterator[Result]:
+        """What a function makes of each frame, in order; frames themselves are not kept."""
         chosen = list(self.manifest.source.numbers if numbers is None else numbers)
-        return map_ordered(self._frame, zip(chosen, self.clip.frames(chosen), strict=True))
+        plates = zip(chosen, self.clip.frames(chosen), strict=True)
+        return map_ordered(lambda item: function(self._frame(item)), plates, self.at_once)
 
     def _frame(self, item: tuple[int, Plate]) -> Frame:
         number, plate = item

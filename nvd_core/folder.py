@@ -280,10 +280,19 @@ def free_bytes(folder: Path) -> int:
     Raises:
         InputError: the disk is not there.
     """
+    return shutil.disk_usage(nearest(folder)).free
+
+
+def nearest(folder: Path) -> Path:
+    """A folder, or the innermost one around it that is there.
+
+    Raises:
+        InputError: the disk is not there.
+    """
     there = next((path for path in (folder, *folder.absolute().parents) if path.exists()), None)
     if there is None:
         raise InputError("The disk is not there", where=folder, hint="Connect it, or choose another place.")
-    return shutil.disk_usage(there).free
+    return there
 
 
 def check_space(folder: Path, needed_bytes: float, free: float | None = None) -> None:

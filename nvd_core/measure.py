@@ -16,7 +16,6 @@ from nvd_core.conventions import Size, working_size, x_from_u, y_from_v
 from nvd_core.decomposition import Decomposition, Frame
 from nvd_core.flow.dis import FlowPx
 from nvd_core.metrics import PooledPsnr, Texels, folded, pull, step_flow, uv_flow_error_px
-from nvd_core.parallel import map_ordered
 from nvd_core.settings import Settings, working_lines
 from nvd_core.shot import resized
 
@@ -64,7 +63,7 @@ def measure(decomposition: Decomposition) -> Generator[float, None, dict[str, An
         )
 
     before: _Look | None = None
-    for done, now in enumerate(map_ordered(look, decomposition.frames())):
+    for done, now in enumerate(decomposition.over_frames(look)):
         plate_psnr.merge(now.plate_squares)
         whole.add(now, slice(None))
         flow = None if before is None else step_flow(luma8(to_uint8(before.plate)), luma8(to_uint8(now.plate)))

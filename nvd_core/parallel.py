@@ -22,18 +22,18 @@ threadpool_limits(1)
 WORKERS = max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
 
 
-def map_ordered(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Apply ``function`` to every item on all cores and yield the results in order.
+def map_ordered(function: Callable[[Item], Result], items: Iterable[Item], workers: int = WORKERS) -> Iterator[Result]:
+    """Apply ``function`` to every item on several cores and yield the results in order.
 
     ``items`` is consumed by the calling thread, a few ahead of the results, so that memory does not
     grow with their number. Closing the iterator waits for what has been started and drops the rest.
     """
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with ThreadPoolExecutor(workers) as pool:
         started: deque[Future[Result]] = deque()
         try:
             for item in items:
                 started.append(pool.submit(function, item))
-                if len(started) > WORKERS:
+                if len(started) > workers:
                     yield started.popleft().result()
             while started:
                 yield started.popleft().result()

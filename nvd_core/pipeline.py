@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from filelock import FileLock, Timeout
 
@@ -39,14 +39,16 @@ from nvd_core.folder import (
     is_ours,
     log_path,
     manifest_path,
+    nearest,
     report_path,
     sweep,
     unwritable,
     write_manifest,
 )
-from nvd_core.forecast import disk_bytes
+from nvd_core.forecast import Needs
 from nvd_core.masks import open_mattes
 from nvd_core.measure import measure
+from nvd_core.parallel import WORKERS
 from nvd_core.previews import preview_of_masks
 from nvd_core.protocol import Artifact, Caution, Done, Event, Metric, encode
 from nvd_core.settings import ALPHA, Job, MaskSource, Settings, Shown, Solver, starts_from, working_lines
@@ -91,6 +93,7 @@ def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Even
     Raises:
         InputError: clip, masks or folder cannot be used; nothing is left behind then.
         SetupError: the solver lacks a package or a device.
+        MemoryLimitError: the job takes more memory than may be used.
     """
     if not job.clip:
         raise UsageError("The job names no clip", hint="Write it as clip = 'PATH'.")
@@ -105,8 +108,13 @@ def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Even
         raise InputError(f"The clip is {clip.info.size}, too small to follow anything in it", where=clip.info.path)
     numbers = parse_range(job.settings.frames, clip.info)
     mattes = open_mattes(job.masks, clip.info, numbers)
-    check_space(folder, disk_bytes(clip.info.size, len(numbers), len(mattes.layers)))
-    shot = yield from ledger.phase("prepare", prepare(clip, mattes, numbers, working_lines(job.settings)))
+    needs = Needs(clip.info.size, len(numbers), len(mattes.layers), job.settings)
+    takes = needs.forecast(WORKERS)
+    check_space(folder, takes.disk_bytes)
+    takes.check_memory()
+    at_once = needs.plates_at_once(WORKERS)
+    reading = prepare(clip, mattes, numbers, working_lines(job.settings), nearest(folder), at_once)
+    shot = yield from ledger.phase("prepare", reading)
     with _occupied(folder):
         yield from _logged(_solve_and_export(job, shot, solve, folder, ledger, resume=resume), folder, anew=not resume)
     yield Done(folder=str(folder))
@@ -122,12 +130,13 @@ def _solve_and_export(
     yield from preview_of_masks(shot, checkpoints.folder)
     solution = yield from ledger.phase("solve", solve(shot, job.settings, checkpoints))
     manifest = yield from ledger.phase("frames", _export(job, shot, solution, folder, checkpoints))
-    metrics = yield from ledger.phase("measure", measure(Decomposition(folder, manifest)))
+    del solution  # its atlases are on disk now
+    metrics = yield from ledger.phase("measure", measure(Decomposition(folder, manifest, shot.at_once)))
     manifest = replace(manifest, metrics=metrics)
     for name in ("psnr", "psnr_atlas_only"):
         yield Metric(name=name, value=metrics[name])
     costs = {"stages": ledger.stages, "peak_memory_bytes": peak_memory_bytes()}
-    manifest = yield from ledger.phase("report", write_report(Decomposition(folder, manifest), costs))
+    manifest = yield from ledger.phase("report", write_report(Decomposition(folder, manifest, shot.at_once), costs))
     write_manifest(folder, manifest)
     checkpoints.discard()
 
@@ -184,11 +193,16 @@ def _export(
         layers=solution.layers,
         atlas_files={layer: one.painted for layer, one in files.items()},
         original_files={layer: one.original for layer, one in files.items()},
-        settings=asdict(job.settings),
+        settings=_telling(job.settings),
         masks=tuple({"name": mask.name, "path": _named(mask)} for mask in job.masks),
         versions={"nvd_core": __version__, **solution.versions},
         warnings=tuple(cautions),
     )
+
+
+def _telling(settings: Settings) -> dict[str, Any]:
+    """Settings that results depend on."""
+    return asdict(replace(settings, memory=""))
 
 
 def _named(mask: MaskSource) -> str:
@@ -307,6 +321,6 @@ def _clear_results(folder: Path) -> None:
 
 def _fingerprint(job: Job, shot: Shot) -> str:
     """What makes two jobs the same."""
-    facts = [__version__, shot.sha256, shot.layers, asdict(job.settings), list(shot.numbers)]
+    facts = [__version__, shot.sha256, shot.layers, _telling(job.settings), list(shot.numbers)]
     facts.append([mask.path == ALPHA for mask in job.masks])
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

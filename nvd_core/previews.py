@@ -25,7 +25,7 @@ _BEHIND: Final = 0.3
 
 def preview_of_masks(shot: Shot, folder: Path) -> Iterator[Preview]:
     """The first frame with its objects standing out: whether the masks fit is seen before anything is solved."""
-    background = shot.alphas[-1][0, ..., None] / 255 if len(shot.alphas) > 1 else 0
+    background = shot.alphas[-1][0][..., None] / 255 if len(shot.alphas) > 1 else 0
     yield from write_preview((shot.frames[0] * (1 - (1 - _BEHIND) * background)).astype(np.uint8), "", folder)
 
 

@@ -21,7 +21,6 @@ from nvd_core.decomposition import AtlasColour, Decomposition, Frame
 from nvd_core.errors import InputError
 from nvd_core.exr import rgba_channels, write_exr
 from nvd_core.folder import atomic
-from nvd_core.parallel import map_ordered
 
 Mode = Literal["keep-plate", "rebuild"]
 Format = Literal["png", "exr"]
@@ -59,7 +58,7 @@ def render(
         )
     painted = {name: decomposition.painted(name, atlases.get(name)) for name in decomposition.manifest.layers}
     originals = {name: decomposition.original(name) for name in decomposition.manifest.layers}
-    return map_ordered(lambda frame: composite(frame, painted, originals, mode, looks), decomposition.frames())
+    return decomposition.over_frames(lambda frame: composite(frame, painted, originals, mode, looks))
 
 
 def composite(

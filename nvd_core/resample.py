@@ -1,10 +1,20 @@
-"""Looking pictures up between their pixels: the one place where that is done."""
+"""Looking pictures up between their pixels: the one place where that is done; and large ones in parts."""
 
 from __future__ import annotations
+
+from typing import Final
 
 import cv2
 import numpy as np
 from jaxtyping import Float32, Shaped
+
+_BAND_PX: Final = 1 << 20
+
+
+def bands(picture: Shaped[np.ndarray, "height width *chan"]) -> list[slice]:
+    """Rows of a large picture in parts of about a million pixels, to work on one after the other in little memory."""
+    step = max(1, _BAND_PX // picture.shape[1])
+    return [slice(top, min(top + step, picture.shape[0])) for top in range(0, picture.shape[0], step)]
 
 
 def resample(

@@ -67,6 +67,17 @@ class Settings:
             "CPU, which gets further that way in the same time."
         ),
     ] = None
+    window: Annotated[
+        int,
+        Interval(ge=16, le=2000),
+        doc("Frames that are solved at once; longer clips by key frames first, then by windows of so many between."),
+    ] = 200
+    memory: Annotated[
+        str,
+        doc(
+            "Most memory to use, as 4G or 800M. Results do not depend on it. Default: three quarters of the machine's."
+        ),
+    ] = ""
     seed: Annotated[
         int,
         Interval(ge=0, le=2**31 - 1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ from nvd_core.clip.colour import to_display, to_uint8
 from nvd_core.conventions import Size, working_size
 from nvd_core.errors import InputError
 from nvd_core.masks import Matte, Mattes
-from nvd_core.parallel import map_ordered
+from nvd_core.parallel import WORKERS, map_ordered
+from nvd_core.scratch import Pictures
 
 _HIDDEN_PX = 16
 """A mask with fewer pixels than this in every frame marks nothing."""
@@ -43,14 +45,16 @@ class Shot:
         frames: all of them at working size.
         alphas: for each layer its visible alpha at working size, 0 to 255.
         sha256: of the content of clip and masks.
+        at_once: so many plates at their own size are worked on at a time, which bounds memory.
     """
 
     clip: Clip
     mattes: Mattes
     numbers: range
-    frames: UInt8[np.ndarray, "frame height width 3"]
-    alphas: tuple[UInt8[np.ndarray, "frame height width"], ...]
+    frames: Pictures | UInt8[np.ndarray, "frame height width 3"]
+    alphas: tuple[Pictures | UInt8[np.ndarray, "frame height width"], ...]
     sha256: str
+    at_once: int = WORKERS
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -76,8 +80,18 @@ def resized(picture: Num[np.ndarray, "..."], size: Size) -> Num[np.ndarray, "...
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
-def prepare(clip: Clip, mattes: Mattes, numbers: range, lines: int) -> Generator[float, None, Shot]:
+def prepare(
+    clip: Clip, mattes: Mattes, numbers: range, lines: int, scratch: Path | None = None, at_once: int = WORKERS
+) -> Generator[float, None, Shot]:
     """Read every frame and mask once.
+
+    Args:
+        clip: the plates.
+        mattes: the layers' mattes.
+        numbers: of the frames used.
+        lines: working height.
+        scratch: a folder on whose disk the frames lie at working size; by default where the system has such files.
+        at_once: see :class:`Shot`.
 
     Yields:
         The part that is read, 0 to 1.
@@ -93,22 +107,25 @@ def prepare(clip: Clip, mattes: Mattes, numbers: range, lines: int) -> Generator
         colour = to_uint8(resized(to_display(frame.plate), size))
         return colour, [to_uint8(resized(matte, size)) for matte in frame.mattes]
 
-    frames = np.empty((len(numbers), size.height, size.width, 3), np.uint8)
-    alphas = [np.empty(frames.shape[:3], np.uint8) for _ in mattes.layers]
+    folder = scratch or Path(tempfile.gettempdir())
+    frames = Pictures.on_disk(folder, (size.height, size.width, 3))
+    alphas = [Pictures.on_disk(folder, (size.height, size.width)) for _ in mattes.layers]
+    largest = [0] * len(alphas)
     pairs = zip(numbers, clip.frames(numbers), mattes.frames(numbers), strict=True)
-    for t, (colour, shrunk) in enumerate(map_ordered(shrink, (PlateFrame(*pair) for pair in pairs))):
-        frames[t] = colour
-        for alpha, one in zip(alphas, shrunk, strict=True):
-            alpha[t] = one
-        yield (t + 1) / len(numbers)
-    for name, source, alpha in zip(mattes.layers, mattes.sources, alphas, strict=False):
-        if int((alpha > 127).reshape(len(alpha), -1).sum(axis=1).max()) < _HIDDEN_PX:
+    for colour, shrunk in map_ordered(shrink, (PlateFrame(*pair) for pair in pairs), at_once):
+        frames.append(colour)
+        for index, one in enumerate(shrunk):
+            alphas[index].append(one)
+            largest[index] = max(largest[index], int(np.count_nonzero(one > 127)))
+        yield len(frames) / len(numbers)
+    for name, source, most_px in zip(mattes.layers, mattes.sources, largest, strict=False):
+        if most_px < _HIDDEN_PX:
             raise InputError(
                 f"The mask of {name} is black in every frame, or hidden by the masks before it",
                 where=source.path,
                 hint="White marks the object.",
             )
-    return Shot(clip, mattes, numbers, frames, tuple(alphas), _digest(clip, mattes, numbers))
+    return Shot(clip, mattes, numbers, frames, tuple(alphas), _digest(clip, mattes, numbers), at_once)
 
 
 def _digest(clip: Clip, mattes: Mattes, numbers: range) -> str:

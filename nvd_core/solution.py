@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, final, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Shaped
+from jaxtyping import Float16, Float32, Shaped
 
 from nvd_core.clip.types import Plate
 
@@ -46,11 +46,15 @@ class Solution(Protocol):
         """What made it besides this program, for the manifest: packages, device."""
         ...
 
-    def atlas(self, layer: str) -> Float32[np.ndarray, "height width 4"]:
+    def atlas(self, layer: str) -> Float16[np.ndarray, "height width 4"]:
         """The layer's flat picture: linear light, premultiplied, alpha 1 where the clip shows it, else 0.
 
         Colour goes on where alpha is 0, so that looking up near the border never darkens.
         """
+        ...
+
+    def colour(self, layer: str) -> Float32[np.ndarray, "height width 3"]:
+        """The atlas without its alpha, for looking up."""
         ...
 
     def frame(

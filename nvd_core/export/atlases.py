@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import final
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float16
 
 from nvd_core.exr import rgba_channels, write_exr
 from nvd_core.folder import atomic, sha256
@@ -31,14 +31,14 @@ class AtlasFiles:
     kept: str = ""
 
 
-def write_atlas(folder: Path, layer: str, atlas: Float32[np.ndarray, "height width 4"]) -> AtlasFiles:
+def write_atlas(folder: Path, layer: str, atlas: Float16[np.ndarray, "height width 4"]) -> AtlasFiles:
     """Write a layer's atlas, beside one that is painted, over one that is not.
 
     If the new atlas is the very one that an existing file was painted on, that file stays in use.
     """
     fresh = folder / "atlas" / f".{layer}.fresh.exr"
     try:
-        write_exr(fresh, rgba_channels(atlas.astype(np.float16)))
+        write_exr(fresh, rgba_channels(atlas))
         kept = ""
         for painted, original in _places(folder, layer):
             names = painted.relative_to(folder).as_posix(), original.relative_to(folder).as_posix()

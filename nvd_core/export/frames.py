@@ -18,7 +18,7 @@ from nvd_core.solution import LayerFrame, Solution
 
 def write_frames(shot: Shot, solution: Solution, folder: Path, name: str) -> Iterator[Path]:
     """Write the frames that are not there yet, and yield the path of each in order."""
-    atlases = {layer: np.ascontiguousarray(solution.atlas(layer)[..., :3]) for layer in solution.layers}
+    atlases = {layer: solution.colour(layer) for layer in solution.layers}
 
     def write(frame: PlateFrame) -> Path:
         path = frame_path(folder, name, frame.number)
@@ -27,7 +27,7 @@ def write_frames(shot: Shot, solution: Solution, folder: Path, name: str) -> Ite
         return path
 
     missing = [number for number in shot.numbers if not frame_path(folder, name, number).is_file()]
-    return map_ordered(write, shot.plates(missing))
+    return map_ordered(write, shot.plates(missing), shot.at_once)
 
 
 def write_channels(layers: Sequence[str], path: Path) -> None:

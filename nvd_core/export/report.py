@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from nvd_core.clip.pictures import write_png
 from nvd_core.decomposition import Decomposition
-from nvd_core.export.sheet import checker_edit, contact_sheet, frame_rows, shown_atlas
+from nvd_core.export.sheet import checker_edit, contact_sheet, enough, frame_rows, shown_atlas
 from nvd_core.folder import Manifest, atomic, report_path, write_json
 
 _POOR_PSNR: Final = 26.0
@@ -31,17 +31,19 @@ def write_report(decomposition: Decomposition, costs: dict[str, Any]) -> Generat
         The manifest with the report's warnings.
     """
     manifest, folder = decomposition.manifest, report_path(decomposition.folder)
-    originals = {name: decomposition.original(name) for name in manifest.layers}
-    covered = {name: decomposition.covered(name) for name in manifest.layers}
-    edits = {name: checker_edit(originals[name], covered[name], "PAINT") for name in manifest.layers}
-    yield 0.2
+    originals, edits, atlases = {}, {}, {}
+    for name in manifest.layers:
+        original, covered = decomposition.original(name), decomposition.covered(name)
+        atlases[name] = shown_atlas(original, covered)
+        originals[name], covered = enough(original), enough(covered)
+        edits[name] = checker_edit(originals[name], covered, "PAINT")
+        yield 0.2 * len(edits) / len(manifest.layers)
     numbers = manifest.source.numbers
     chosen = sorted({numbers[0], numbers[len(numbers) // 2], numbers[-1]})
     columns = []
-    for frame in decomposition.frames(chosen):
-        columns.append((str(frame.number), frame_rows(frame, originals, edits)))
+    for rows in decomposition.over_frames(lambda frame: frame_rows(frame, originals, edits), chosen):
+        columns.append((str(chosen[len(columns)]), rows))
         yield 0.2 + 0.6 * len(columns) / len(chosen)
-    atlases = {name: shown_atlas(originals[name], covered[name]) for name in manifest.layers}
     write_png(folder / "contact_sheet.png", contact_sheet(columns, atlases))
     for name, atlas in atlases.items():
         write_png(folder / f"atlas_{name}.png", atlas)

@@ -7,18 +7,22 @@ from typing import Final
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Num, UInt8
 
 from nvd_core.clip.colour import display_from_linear, to_linear, to_uint8
 from nvd_core.compositing import keep_plate, look_up
 from nvd_core.conventions import Size
 from nvd_core.decomposition import AtlasColour, Frame
+from nvd_core.resample import bands
 from nvd_core.shot import resized
 
 _WIDTH: Final = 480
 _GREY: Final = 0.18
 _INK: Final = ((0.90, 0.30, 0.05), (0.05, 0.35, 0.75))
 """Two colours of the checker, linear."""
+
+_ENOUGH: Final = 8e6
+"""Texels."""
 
 Tile = UInt8[np.ndarray, "_ _ 3"]
 """An 8-bit picture; pieces of a sheet have sizes of their own."""
@@ -89,10 +93,20 @@ def contact_sheet(columns: Sequence[tuple[str, dict[str, Tile]]], atlases: dict[
 
 def shown_atlas(atlas: AtlasColour, covered: Float32[np.ndarray, "height width"]) -> Tile:
     """An atlas for the eye: what no frame shows is darkened and hatched."""
-    display = to_uint8(display_from_linear(atlas))
-    y, x = np.mgrid[: atlas.shape[0], : atlas.shape[1]]
-    hatched = ((x + y) // 16 % 2 * 12).astype(np.uint8)[..., None]
-    return np.where(covered[..., None] > 0.5, display, display // 4 + hatched)
+    shown = np.empty(atlas.shape, np.uint8)
+    for rows in bands(atlas):
+        display = to_uint8(display_from_linear(atlas[rows]))
+        y, x = np.ogrid[rows, : atlas.shape[1]]
+        hatched = ((x + y) // 16 % 2 * 12).astype(np.uint8)[..., None]
+        shown[rows] = np.where(covered[rows][..., None] > 0.5, display, display // 4 + hatched)
+    return shown
+
+
+def enough(atlas: Num[np.ndarray, "height width *chan"]) -> Num[np.ndarray, "rows columns *chan"]:
+    """An atlas, or a smaller one where it has far more texels than tiles can show."""
+    height, width = atlas.shape[:2]
+    shrink = min(1.0, (_ENOUGH / (height * width)) ** 0.5)
+    return resized(atlas, Size(round(width * shrink), round(height * shrink)))
 
 
 def _tile(display: Float32[np.ndarray, "height width 3"]) -> Tile:

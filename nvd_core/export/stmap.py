@@ -9,7 +9,6 @@ import numpy as np
 
 from nvd_core.decomposition import Decomposition, Frame
 from nvd_core.exr import write_exr
-from nvd_core.parallel import map_ordered
 
 
 def write_stmaps(decomposition: Decomposition) -> Iterator[Path]:
@@ -28,5 +27,5 @@ def write_stmaps(decomposition: Decomposition) -> Iterator[Path]:
             write_exr(paths[-1], {"R": u, "G": v, "B": one.alpha})
         return paths
 
-    for paths in map_ordered(write, decomposition.frames()):
+    for paths in decomposition.over_frames(write):
         yield from paths

@@ -6,7 +6,6 @@ that no texel between the frames' pixels stays empty and no moiré appears, what
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, final
@@ -20,6 +19,7 @@ from nvd_core.lattice.imaging import difference, fill_holes, warp
 from nvd_core.lattice.inverse import InverseMap
 from nvd_core.lattice.layer import Box
 from nvd_core.parallel import WORKERS
+from nvd_core.resample import bands
 
 _CORE, _EDGE, _MATTE = 1.0, 1e-2, 1e-4
 """Trust in a pixel: well inside the layer, at its edge, on its matte's soft rim."""
@@ -113,10 +113,10 @@ class Average:
         if not (window.size.width > 0 and window.size.height > 0):
             return
         rows = max(1, _BAND_TEXELS // window.size.width)
-        bands = [range(top, min(top + rows, window.bottom)) for top in range(window.top, window.bottom, rows)]
+        parts = [range(top, min(top + rows, window.bottom)) for top in range(window.top, window.bottom, rows)]
         columns = range(window.left, window.right)
         with ThreadPoolExecutor(WORKERS) as pool:
-            for _ in pool.map(lambda band: self._add_band(view, columns, band), bands):
+            for _ in pool.map(lambda part: self._add_band(view, columns, part), parts):
                 pass
 
     def _add_band(self, view: View, columns: range, rows: range) -> None:
@@ -132,19 +132,13 @@ class Average:
         self._weight[part] += weight
 
     def mean(self) -> Display:
-        """The mean so far, with what no view shows filled from around it."""
-        seen = self._weight > _COVERED
-        mean = np.where(seen[..., None], self._sum / np.maximum(self._weight, 1e-9)[..., None], 0)
-        return fill_holes(mean.astype(np.float32), seen.astype(np.float32))
+        """The mean, with what no view shows filled from around it; it is made in place of the sum, and once."""
+        self.before = None
+        for rows in bands(self._sum):
+            self._sum[rows] /= np.maximum(self._weight[rows], 1e-9)[..., None]
+            self._sum[rows][self._weight[rows] <= _COVERED] = 0
+        return fill_holes(self._sum, self.covered())
 
     def covered(self) -> Float32[np.ndarray, "height width"]:
         """1 where a view shows the layer, else 0."""
         return (self._weight > _COVERED).astype(np.float32)
-
-
-def average(canvas: Canvas, views: Iterable[View], before: Display | None = None) -> Average:
-    """The mean of many views."""
-    result = Average(canvas, before)
-    for view in views:
-        result.add(view)
-    return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Final
 
 import numpy as np
@@ -15,6 +16,7 @@ Unknowns = Float[np.ndarray, "unknown 2"]
 
 _CG_STEPS: Final = 150
 _CG_TOLERANCE: Final = 1e-4
+_TOLD_EVERY: Final = 8
 
 
 def difference_rows(
@@ -73,15 +75,21 @@ def thin_plate(index: Int[np.ndarray, "*field row column"]) -> sp.csc_array:
     )  # fmt: skip
 
 
-def conjugate_gradients(matrix: sp.csr_array, target: Unknowns, guess: Unknowns) -> Unknowns:
-    """Solve for x and y side by side, Jacobi-preconditioned; SciPy's takes one right-hand side at a time."""
+def conjugate_gradients(matrix: sp.csr_array, target: Unknowns, guess: Unknowns) -> Generator[float, None, Unknowns]:
+    """Solve for x and y side by side, Jacobi-preconditioned; SciPy's takes one right-hand side at a time.
+
+    Yields:
+        The part of the steps that are made, 0 to 1.
+    """
     solution = guess.copy()
     scale = 1 / matrix.diagonal()[:, None]
     rest = target - matrix @ solution
     direction = scale * rest
     energy = (rest * direction).sum(axis=0)
     enough = _CG_TOLERANCE * np.linalg.norm(target)
-    for _ in range(_CG_STEPS):
+    for step in range(_CG_STEPS):
+        if step % _TOLD_EVERY == 0:
+            yield step / _CG_STEPS
         moved = matrix @ direction
         length = energy / ((direction * moved).sum(axis=0) + 1e-30)
         solution += length * direction

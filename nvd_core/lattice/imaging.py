@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
 from nvd_core.conventions import Size
-from nvd_core.resample import resample
+from nvd_core.resample import bands, resample
 
 Positions = Float32[np.ndarray, "height width 2"]
 """A point (x, y) for every pixel, px."""
@@ -67,7 +67,9 @@ def fill_holes(
     """
     height, width = weight.shape
     known = np.minimum(weight, 1)
-    if min(height, width) <= 2 or not (known < 1).any():
+    if known.min() >= 1:
+        return picture
+    if min(height, width) <= 2:
         total = max(float(known.sum()), 1e-12)
         mean = (picture * known[..., None]).sum(axis=(0, 1), keepdims=True) / total
         return np.where(known[..., None] > 0, picture, mean).astype(np.float32)
@@ -77,5 +79,7 @@ def fill_holes(
     coarse = coarse.reshape(half[1], half[0], -1) / np.maximum(coarse_weight, 1e-12)[..., None]
     filled = fill_holes(coarse, np.minimum(coarse_weight * 4, 1))
     rough = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, -1)
-    share = known[..., None]
-    return picture * share + rough * (1 - share)
+    for rows in bands(picture):
+        share = known[rows][..., None]
+        rough[rows] = picture[rows] * share + rough[rows] * (1 - share)
+    return rough

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, final
@@ -12,6 +13,7 @@ from jaxtyping import Bool, Float32, UInt8
 
 from nvd_core.clip.colour import luma8, to_linear
 from nvd_core.conventions import Size
+from nvd_core.scratch import Pictures
 
 _MIN_AREA_PX = 16
 """A layer that shows fewer pixels in a frame counts as hidden there."""
@@ -59,8 +61,8 @@ class LayerView:
         alpha: visible share of the layer in each pixel, 0 to 255.
     """
 
-    frames: UInt8[np.ndarray, "frame height width 3"]
-    alpha: UInt8[np.ndarray, "frame height width"]
+    frames: Pictures | UInt8[np.ndarray, "frame height width 3"]
+    alpha: Pictures | UInt8[np.ndarray, "frame height width"]
 
     @property
     def count(self) -> int:
@@ -80,7 +82,7 @@ class LayerView:
     @cached_property
     def areas_px(self) -> Float32[np.ndarray, " frame"]:
         """Pixels that the layer covers in each frame."""
-        return (self.alpha > 127).reshape(self.count, -1).sum(axis=1).astype(np.float32)
+        return np.array([np.count_nonzero(alpha > 127) for alpha in self.alpha], np.float32)
 
     @cached_property
     def visible(self) -> tuple[int, ...]:
@@ -94,7 +96,11 @@ class LayerView:
 
     def every(self, step: int) -> LayerView:
         """Only every ``step``-th frame."""
-        return LayerView(self.frames[::step], self.alpha[::step])
+        return self.part(range(0, self.count, step))
+
+    def part(self, which: Sequence[int]) -> LayerView:
+        """Only some frames."""
+        return LayerView(self.frames[which], self.alpha[which])
 
     def box(self, t: int) -> Box:
         """Where the layer lies in a frame that shows it."""

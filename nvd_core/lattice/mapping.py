@@ -7,7 +7,7 @@ match speaks of; a weak temporal term steadies it; the reference frame is held a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -21,6 +21,7 @@ from nvd_core.lattice.layer import LayerView
 from nvd_core.lattice.matches import Matches, Points
 from nvd_core.lattice.spline import Lattice, LayerMap, Nodes
 from nvd_core.lattice.start import Motion
+from nvd_core.steps import spread
 
 
 @final
@@ -53,36 +54,46 @@ _ANCHOR: Final = 100.0
 
 
 def solve_mapping(
-    layer: LayerView, reference: int, motion: Motion, matches: Sequence[Matches], stiffness: Stiffness
-) -> LayerMap:
+    layer: LayerView, begin: LayerMap, matches: Sequence[Matches], stiffness: Stiffness, held: Sequence[int]
+) -> Generator[float, None, LayerMap]:
     """The map that agrees best with the matches.
 
     Args:
         layer: the layer, at working size.
-        reference: the frame whose pixels are the layer's coordinates.
-        motion: where to begin, and what stiffness is measured against.
+        begin: where to begin, and what stiffness is measured against; on the lattice of that stiffness.
         matches: of all pairs of frames.
         stiffness: how far the layer may deform.
+        held: frames that stay where they are.
+
+    Yields:
+        The part that is done, 0 to 1.
     """
-    lattice = Lattice(layer.size, (layer.size.width - 1) / stiffness.cells)
-    initial = _flatten(initial_nodes(lattice, layer, motion))
+    lattice, initial = begin.lattice, _flatten(begin.nodes)
     if not matches:
-        return LayerMap(reference, lattice, _unflatten(initial, lattice, layer.count))
+        return begin
     design, offsets = _equations(lattice, layer.count, matches)
     weight = _balanced(lattice, layer, matches)
-    prior = _prior(lattice, layer.count, reference, stiffness.spatial)
+    prior = _prior(lattice, layer.count, held, stiffness.spatial)
     from_prior = prior @ initial
     nodes = initial.copy()
-    for _ in range(_ROUNDS):
+    for done in range(_ROUNDS):
+        yield done / _ROUNDS
         miss = np.linalg.norm(design @ nodes - offsets, axis=1) / stiffness.tolerance_px
         robust = weight / np.maximum(1, miss) / np.maximum(1, miss / 4)
         weighted = sp.diags_array(robust) @ design
-        nodes = conjugate_gradients((design.T @ weighted + prior).tocsr(), weighted.T @ offsets + from_prior, nodes)
-    return LayerMap(reference, lattice, _unflatten(nodes, lattice, layer.count))
+        normal = (design.T @ weighted + prior).tocsr()
+        steps = conjugate_gradients(normal, weighted.T @ offsets + from_prior, nodes)
+        nodes = yield from spread(steps, done / _ROUNDS, 1 / _ROUNDS)
+    return LayerMap(begin.reference, lattice, _unflatten(nodes, lattice, layer.count))
 
 
-def initial_nodes(lattice: Lattice, layer: LayerView, motion: Motion) -> Nodes:
-    """Displacements of the starting homographies.
+def lattice_of(layer: LayerView, stiffness: Stiffness) -> Lattice:
+    """The nodes that a map of that stiffness is solved with."""
+    return Lattice(layer.size, (layer.size.width - 1) / stiffness.cells)
+
+
+def starting_map(lattice: Lattice, layer: LayerView, reference: int, motion: Motion) -> LayerMap:
+    """The map of homographies to the reference frame.
 
     Away from the layer a homography may run to infinity, so there its affine part at the layer goes on.
     """
@@ -97,7 +108,7 @@ def initial_nodes(lattice: Lattice, layer: LayerView, motion: Motion) -> Nodes:
             affine = np.linalg.lstsq(design[near], moved[near], rcond=None)[0]
             moved = np.where(near[..., None], moved, design @ affine)
         nodes[t] = moved - positions
-    return nodes
+    return LayerMap(reference, lattice, nodes)
 
 
 def _near(positions: Float[np.ndarray, "row column 2"], box: tuple[int, int, int, int], margin: float) -> np.ndarray:
@@ -136,10 +147,10 @@ def _balanced(lattice: Lattice, layer: LayerView, matches: Sequence[Matches]) ->
     return 16 * spacing_px2 / lattice.cell_px**2
 
 
-def _prior(lattice: Lattice, count: int, reference: int, spatial: float) -> sp.csr_array:
+def _prior(lattice: Lattice, count: int, held: Sequence[int], spatial: float) -> sp.csr_array:
     """Normal matrix of the terms that speak of the displacement's difference from the start."""
     index = np.arange(count * lattice.rows * lattice.columns).reshape(count, lattice.rows, lattice.columns)
     steady = squared(index.size, (index[:-2], 1), (index[1:-1], -2), (index[2:], 1))
     anchor = np.full(index.shape, 1e-5)
-    anchor[reference] = _ANCHOR
+    anchor[list(held)] = _ANCHOR
     return (spatial * thin_plate(index) + _TEMPORAL * steady + sp.diags_array(anchor.ravel())).tocsr()

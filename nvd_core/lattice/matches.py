@@ -9,9 +9,9 @@ running dog's atlas turns from a smear into a dog).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final, NamedTuple, final
 
 import cv2
@@ -29,6 +29,9 @@ _FLOW_AREA_PX: Final = 512 * 288
 
 _SAMPLES: Final = 700_000
 """About how many matches a layer's equations are made of."""
+
+_KEPT: Final = 256
+"""So many pictures for flow are kept."""
 
 Points = Float32[np.ndarray, "match 2"]
 
@@ -74,10 +77,11 @@ class Registrar:
         return np.array([[x, 0, 0.5 * x - 0.5], [0, y, 0.5 * y - 0.5], [0, 0, 1]])
 
     @cached_property
-    def _pictures(self) -> tuple[Grey, ...]:
-        return tuple(map_ordered(self._picture, range(self.layer.count)))
+    def _picture(self) -> Callable[[int], Grey]:
+        """What flow sees of a frame, kept for as many frames as the longest distance spans, and more."""
+        return lru_cache(_KEPT)(self._drawn)
 
-    def _picture(self, t: int) -> Grey:
+    def _drawn(self, t: int) -> Grey:
         luma = cv2.resize(self.layer.luma(t), self.size, interpolation=cv2.INTER_AREA)
         if self.layer.fills_frame:
             return luma
@@ -115,13 +119,13 @@ class Registrar:
         self, a: int, b: int, box: Box, guesses: Sequence[Float[np.ndarray, "3 3"]]
     ) -> tuple[Positions, Bool[np.ndarray, "height width"]]:
         """Position in frame ``b`` (working px) of each pixel of the box, and whether it is to be trusted."""
-        source = np.ascontiguousarray(self._pictures[a][box.slices])
+        source = np.ascontiguousarray(self._picture(a)[box.slices])
         corner = translation(np.array([box.left, box.top]))
 
         def moved(guess: Float[np.ndarray, "3 3"]) -> tuple[float, Float[np.ndarray, "3 3"], Grey]:
             from_box = self._to_flow @ guess @ np.linalg.inv(self._to_flow) @ corner
             picture = cv2.warpPerspective(
-                self._pictures[b],
+                self._picture(b),
                 from_box,
                 box.size,
                 flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
@@ -142,28 +146,27 @@ class Registrar:
         inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
         return inside & self.layer.core(t)[np.where(inside, row, 0), np.where(inside, column, 0)]
 
-    def pairs(self, motions: Sequence[Sequence[Float[np.ndarray, "3 3"]]]) -> Iterator[Matches]:
-        """Matches at all distances.
+    def matches(
+        self, motions: Sequence[Sequence[Float[np.ndarray, "3 3"]]], pairs: Sequence[tuple[int, int]]
+    ) -> Iterator[Matches]:
+        """Matches of pairs of frames.
 
         Args:
             motions: guesses of the clip's motion, each a homography to the reference frame for every frame.
+            pairs: :attr:`pairs`, and maybe more.
         """
         area = float(self.layer.areas_px[list(self.layer.visible)].mean())
-        stride_px = max(2.0, math.sqrt(area * len(self._jobs) / _SAMPLES))
+        stride_px = max(2.0, math.sqrt(area * len(self.pairs) / _SAMPLES))
 
         def match(job: tuple[int, int]) -> Matches:
             a, b = job
             return self.between(a, b, [np.linalg.inv(motion[b]) @ motion[a] for motion in motions], stride_px)
 
-        return map_ordered(match, self._jobs)
-
-    @property
-    def pair_count(self) -> int:
-        """How many pairs of frames are compared."""
-        return len(self._jobs)
+        return map_ordered(match, pairs)
 
     @cached_property
-    def _jobs(self) -> list[tuple[int, int]]:
+    def pairs(self) -> list[tuple[int, int]]:
+        """Frames at all distances that show the layer."""
         seen = set(self.layer.visible)
         return [(a, a + offset) for offset in self.offsets for a in self.layer.visible if a + offset in seen]
 

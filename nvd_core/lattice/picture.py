@@ -7,7 +7,7 @@ frames that differ count less, so that what passes over the surface is not in th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Final, NamedTuple
 
 import cv2
@@ -16,13 +16,14 @@ from jaxtyping import Float, Float32, UInt8
 
 from nvd_core.clip.colour import display_from_linear, linear_from_display
 from nvd_core.conventions import Size, rescale_px
-from nvd_core.lattice.canvas import Average, Canvas, Display, View, average, trust
+from nvd_core.lattice.canvas import Average, Canvas, Display, View, trust
 from nvd_core.lattice.imaging import warp
 from nvd_core.lattice.inverse import InverseMap, invert
 from nvd_core.lattice.layer import LayerView
 from nvd_core.lattice.photometry import Picture, light_ratio
 from nvd_core.lattice.spline import LayerMap
-from nvd_core.parallel import map_ordered
+from nvd_core.parallel import WORKERS, map_ordered
+from nvd_core.steps import gathered, spread
 
 _LIGHT_SIGMA: Final = 1 / 64
 """Light slower than this part of the frame's width is evened out before frames are averaged."""
@@ -70,11 +71,11 @@ def _canvas(low: Float[np.ndarray, " 2"], sides: Float[np.ndarray, " 2"], densit
     return Canvas((float(low[0]), float(low[1])), density, Size(*(int(np.ceil(side * density)) for side in sides)))
 
 
-def invert_all(layer: LayerView, mapping: LayerMap) -> dict[int, InverseMap]:
+def invert_all(layer: LayerView, mapping: LayerMap) -> Generator[float, None, dict[int, InverseMap]]:
     """The map turned around, for every frame that shows the layer."""
     limit_px = (1 + _FARTHEST) * max(layer.size)
     turned = map_ordered(lambda t: invert(mapping.positions(t), layer.box(t), limit_px), layer.visible)
-    return dict(zip(layer.visible, turned, strict=True))
+    return dict(zip(layer.visible, (yield from gathered(turned, len(layer.visible))), strict=True))
 
 
 def views(
@@ -84,6 +85,7 @@ def views(
     frames: Iterable[Frame],
     canvas: Canvas,
     before: Display | None,
+    at_once: int = WORKERS,
 ) -> Iterator[View]:
     """Frames made ready for averaging.
 
@@ -94,6 +96,7 @@ def views(
         frames: those that show the layer.
         canvas: what they are averaged on.
         before: the mean so far; its light is given to each frame.
+        at_once: so many frames are worked on at a time.
     """
     picture = None if before is None else _coarse(layer, canvas, before)
 
@@ -105,7 +108,7 @@ def views(
         scale = (size.width / layer.size.width, size.height / layer.size.height)
         return View(colour, trust(frame.alpha), inverses[frame.t], scale)
 
-    return map_ordered(ready, frames)
+    return map_ordered(ready, frames, at_once)
 
 
 def _coarse(layer: LayerView, canvas: Canvas, picture: Display) -> Float32[np.ndarray, "rows columns 3"]:
@@ -135,7 +138,7 @@ def _slow_light(
 
 def layer_picture(
     layer: LayerView, mapping: LayerMap, before: Picture | None = None, *, robust: bool = True, density: float = 1.0
-) -> Picture:
+) -> Generator[float, None, Picture]:
     """The layer's picture at working size, for comparing frames with.
 
     Args:
@@ -144,19 +147,26 @@ def layer_picture(
         before: its picture through a map that was nearly the same, which saves the plain mean.
         robust: whether the light is evened out and what differs counts less.
         density: texels a working pixel, if there is no picture before.
-    """
-    inverses = invert_all(layer, mapping)
 
-    def mean(canvas: Canvas, earlier: Display | None) -> Average:
+    Yields:
+        The part that is done, 0 to 1.
+    """
+    inverses = yield from spread(invert_all(layer, mapping), 0, 0.3)
+
+    def mean(canvas: Canvas, earlier: Display | None) -> Generator[float, None, Average]:
+        result = Average(canvas, earlier)
         frames = (Frame(t, layer.frames[t].astype(np.float32) / 255, layer.alpha[t]) for t in layer.visible)
-        return average(canvas, views(layer, mapping, inverses, frames, canvas, earlier), earlier)
+        for done, view in enumerate(views(layer, mapping, inverses, frames, canvas, earlier)):
+            result.add(view)
+            yield done / len(layer.visible)
+        return result
 
     if before is None:
         canvas = lay_out(layer, mapping, density, largest=16.0 * layer.size.width * layer.size.height)
-        result = mean(canvas, None)
+        result = yield from spread(mean(canvas, None), 0.3, 0.3)
         if robust:
-            result = mean(canvas, result.mean())
+            result = yield from spread(mean(canvas, result.mean()), 0.6, 0.4)
     else:
         canvas = before.canvas
-        result = mean(canvas, display_from_linear(before.linear))
+        result = yield from spread(mean(canvas, display_from_linear(before.linear)), 0.3, 0.7)
     return Picture(linear_from_display(np.maximum(result.mean(), 0)), result.covered(), canvas)

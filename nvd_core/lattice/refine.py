@@ -9,6 +9,7 @@ frame). Corrections are smoothed over a radius that shrinks only as long as it p
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Final
 
 import cv2
@@ -23,23 +24,27 @@ from nvd_core.lattice.layer import LayerView
 from nvd_core.lattice.photometry import Picture, photo_error, render
 from nvd_core.lattice.spline import LayerMap
 from nvd_core.parallel import map_ordered
+from nvd_core.steps import gathered
 
 _MAX_MOVE_PX: Final = 12.0
 _DOUBT: Final = 8.0
 """A pixel that still differs by this (of 255) after the move counts half in the correction."""
 
 
-def mean_error(layer: LayerView, mapping: LayerMap, picture: Picture) -> float:
+def mean_error(layer: LayerView, mapping: LayerMap, picture: Picture) -> Generator[float, None, float]:
     """How badly the picture explains the frames: mean over all that show the layer, 0 to 40 of 255."""
 
     def error(t: int) -> float:
         box = layer.box(t)
         return photo_error(layer, t, box.slices, mapping.positions(t)[box.slices], picture)
 
-    return float(np.nanmean(list(map_ordered(error, layer.visible))))
+    errors = yield from gathered(map_ordered(error, layer.visible), len(layer.visible))
+    return float(np.nanmean(errors))
 
 
-def register_again(layer: LayerView, mapping: LayerMap, picture: Picture, radius_px: float) -> LayerMap:
+def register_again(
+    layer: LayerView, mapping: LayerMap, picture: Picture, radius_px: float
+) -> Generator[float, None, LayerMap]:
     """Move the map of every frame to where the picture fits it better.
 
     Args:
@@ -61,7 +66,8 @@ def register_again(layer: LayerView, mapping: LayerMap, picture: Picture, radius
         outside = ((at < 0) | (at > last)).any(axis=-1, keepdims=True)
         return np.where(outside, mapping.nodes[t], before - places)
 
-    return LayerMap(mapping.reference, mapping.lattice, np.stack(list(map_ordered(moved, range(layer.count)))))
+    nodes = yield from gathered(map_ordered(moved, range(layer.count)), layer.count)
+    return LayerMap(mapping.reference, mapping.lattice, np.stack(nodes))
 
 
 def _correction(

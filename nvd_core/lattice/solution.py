@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -68,6 +69,14 @@ class LatticeSolution:
         """The layer's flat picture."""
         return next(one.atlas for one in self.solved if one.name == layer)
 
+    def colour(self, layer: str) -> Float32[np.ndarray, "height width 3"]:
+        """The atlas without its alpha, for looking up."""
+        return self._colours[layer]
+
+    @cached_property
+    def _colours(self) -> dict[str, Float32[np.ndarray, "_ _ 3"]]:
+        return {layer.name: layer.atlas[..., :3].astype(np.float32) for layer in self.solved}
+
     def frame(self, number: int, plate: Plate, mattes: tuple[Matte, ...]) -> tuple[LayerFrame, ...]:
         """All layers of one frame, at the plate's size."""
         linear, t = to_linear(plate), self.numbers.index(number)
@@ -82,7 +91,7 @@ class LatticeSolution:
         texels = layer.canvas.texels(layer.mapping.positions(t, size))
         columns, rows = layer.canvas.size
         uv_atlas = np.stack([u_from_x(texels[..., 0], columns), v_from_y(texels[..., 1], rows)], axis=-1)
-        surface = look_up(layer.atlas[..., :3], uv_atlas)
+        surface = look_up(self.colour(layer.name), uv_atlas)
         off_px = layer.off_px and layer.off_px * size.width / layer.mapping.lattice.size.width
         return LayerFrame(uv_atlas, alpha, estimate_residual(plate, surface, alpha, self.residual, off_px))
 

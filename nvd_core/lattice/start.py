@@ -8,7 +8,7 @@ picture better.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple, final
@@ -23,6 +23,7 @@ from nvd_core.lattice.layer import LayerView
 from nvd_core.lattice.matches import Matches, Registrar
 from nvd_core.lattice.photometry import Picture, photo_error
 from nvd_core.parallel import map_ordered
+from nvd_core.steps import gathered, spread
 
 Homography = Float[np.ndarray, "3 3"]
 
@@ -37,6 +38,10 @@ _RATIO: Final = 0.8
 
 _DEEPEST: Final = 8.0
 """Across a layer, depth may vary by this factor: beyond it a homography is taken for a mistake."""
+
+
+_SAME: Final = 0.25
+"""Frames whose views are less than this part of a frame apart show the same."""
 
 
 class Step(NamedTuple):
@@ -66,15 +71,20 @@ class Start:
     motions: tuple[Motion, ...]
 
 
-def find_start(registrar: Registrar) -> Start:
+def find_steps(registrar: Registrar) -> Generator[float, None, list[Step]]:
+    """Motion from each frame that shows the layer to the next one that does."""
+    pairs = _consecutive(registrar.layer.visible)
+    return (yield from gathered(map_ordered(lambda pair: _step(registrar, *pair), pairs), len(pairs)))
+
+
+def find_start(layer: LayerView, steps: Sequence[Step]) -> Generator[float, None, Start]:
     """Chain, choose the reference frame, and mend the chain with features."""
-    layer = registrar.layer
-    steps = list(map_ordered(lambda pair: _step(registrar, *pair), _consecutive(layer.visible)))
-    free = _chained(layer, [step.homography for step in steps])
-    stiff = _chained(layer, [step.similarity for step in steps])
+    free = chained(layer.visible, [step.homography for step in steps])
+    stiff = chained(layer.visible, [step.similarity for step in steps])
     reference = choose_reference(layer, free if layer.fills_frame else stiff)
-    features = _features_found_again(layer, reference)
-    mended = _mended(layer, steps, reference, features)
+    yield 0.1
+    features = yield from spread(_features_found_again(layer, reference), 0.1, 0.4)
+    mended = yield from spread(_mended(layer, steps, reference, features), 0.5, 0.5)
     return Start(reference, tuple(_to_reference(layer, reference, motion) for motion in (free, stiff, mended)))
 
 
@@ -89,11 +99,27 @@ def most_agreeing(layer: LayerView, start: Start, matches: Sequence[Matches]) ->
     return min(firm or start.motions, key=contradiction)
 
 
+def seen_again(layer: LayerView, start: Start, beyond: int) -> list[tuple[int, int]]:
+    """For each frame the one that shows most of the same, of those more than so many frames later."""
+    motion = start.motions[-1]
+    whole = np.array([layer.size.width, layer.size.height])
+    corners = {t: transform(np.linalg.inv(motion[t]), _corners(layer, start.reference)) for t in layer.visible}
+    far = [
+        (a, min(later, key=lambda b, a=a: np.abs(corners[a] - corners[b]).max()))
+        for a in layer.visible
+        if (later := [b for b in layer.visible if b > a + beyond])
+    ]
+    return [(a, b) for a, b in far if (np.abs(corners[a] - corners[b]) < _SAME * whole).all()]
+
+
+def _corners(layer: LayerView, t: int) -> Float[np.ndarray, "4 2"]:
+    left, top, right, bottom = layer.box(t)
+    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float64)
+
+
 def _is_firm(layer: LayerView, t: int, matrix: Homography) -> bool:
     """Whether a homography sees all of the layer from before, not mirrored and nowhere blown up without bound."""
-    left, top, right, bottom = layer.box(t)
-    corners = np.array([[left, top, 1], [right, top, 1], [right, bottom, 1], [left, bottom, 1]])
-    depth = corners @ matrix[2]
+    depth = _corners(layer, t) @ matrix[2, :2] + matrix[2, 2]
     if depth.min() * depth.max() <= 0 or np.linalg.det(matrix) * depth[0] <= 0:
         return False
     return bool(np.abs(depth).max() < _DEEPEST * np.abs(depth).min())
@@ -132,10 +158,10 @@ def _centre(layer: LayerView, t: int) -> Float[np.ndarray, " 2"]:
     return np.array([left + right, top + bottom]) / 2
 
 
-def _chained(layer: LayerView, steps: Sequence[Homography]) -> dict[int, Homography]:
-    """Homographies to the first frame that shows the layer."""
-    matrices = {layer.visible[0]: np.eye(3)}
-    for (a, b), step in zip(_consecutive(layer.visible), steps, strict=True):
+def chained(visible: Sequence[int], steps: Sequence[Homography]) -> dict[int, Homography]:
+    """Homographies to the first of the frames that show a layer, from those from each to the next."""
+    matrices = {visible[0]: np.eye(3)}
+    for (a, b), step in zip(_consecutive(visible), steps, strict=True):
         matrices[b] = matrices[a] @ np.linalg.inv(step)
     return matrices
 
@@ -158,14 +184,14 @@ def choose_reference(layer: LayerView, chained: dict[int, Homography]) -> int:
     return max(layer.visible, key=score)
 
 
-def _features_found_again(layer: LayerView, reference: int) -> dict[int, Homography]:
+def _features_found_again(layer: LayerView, reference: int) -> Generator[float, None, dict[int, Homography]]:
     """Homographies to the reference frame from SIFT features (Lowe, IJCV 2004), where enough agree.
 
     They are sought in some frames spread over the clip; the chain leads from those to the others.
     """
     sought = layer.visible[:: max(1, len(layer.visible) // _SOUGHT)]
     wanted = _features(layer, reference)
-    found = map_ordered(lambda t: _agreement(_features(layer, t), wanted), sought)
+    found = yield from gathered(map_ordered(lambda t: _agreement(_features(layer, t), wanted), sought), len(sought))
     return {t: matrix for t, matrix in zip(sought, found, strict=True) if matrix is not None}
 
 
@@ -202,7 +228,7 @@ def _agreement(here: _Features, there: _Features) -> Homography | None:
 
 def _mended(
     layer: LayerView, steps: Sequence[Step], reference: int, features: dict[int, Homography]
-) -> dict[int, Homography]:
+) -> Generator[float, None, dict[int, Homography]]:
     """For each frame, of the ways that lead to the reference, the one that explains it best.
 
     The ways: a neighbour's best way after one more step of the chain, and the features found again.
@@ -233,9 +259,11 @@ def _mended(
 
     outwards = [(order[i], order[i - 1]) for i in range(place + 1, len(order))]
     outwards += [(order[i], order[i + 1]) for i in range(place - 1, -1, -1)]
-    for t, neighbour in outwards:
+    for done, (t, neighbour) in enumerate(outwards):
+        yield 0.5 * done / len(order)
         consider(t, [*via(t, neighbour), *([features[t]] if t in features else [])])
-    for t, neighbour in reversed(outwards):
+    for done, (t, neighbour) in enumerate(reversed(outwards)):
+        yield 0.5 + 0.5 * done / len(order)
         if neighbour != reference:
             consider(neighbour, via(neighbour, t))
     return best

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Final
 
 import cv2
@@ -12,6 +13,7 @@ from nvd_core.lattice.imaging import blur
 from nvd_core.lattice.layer import LayerView
 from nvd_core.lattice.spline import Lattice, LayerMap
 from nvd_core.parallel import map_ordered
+from nvd_core.steps import gathered
 
 _LEAST_AREA: Final = 0.05
 """A pixel of the frame may shrink to this part of its area in the layer's picture, but not further."""
@@ -21,7 +23,7 @@ _PATIENCE: Final = 10
 """Rounds of smoothing before its radius grows."""
 
 
-def unfold(layer: LayerView, mapping: LayerMap) -> LayerMap:
+def unfold(layer: LayerView, mapping: LayerMap) -> Generator[float, None, LayerMap]:
     """The same map without fold-overs where the layer is visible."""
 
     def mended(t: int) -> Float32[np.ndarray, "row column 2"]:
@@ -40,7 +42,8 @@ def unfold(layer: LayerView, mapping: LayerMap) -> LayerMap:
             nodes = nodes * (1 - share) + blur(nodes, 2.0 * wider) * share
         return nodes
 
-    return LayerMap(mapping.reference, mapping.lattice, np.stack(list(map_ordered(mended, range(layer.count)))))
+    nodes = yield from gathered(map_ordered(mended, range(layer.count)), layer.count)
+    return LayerMap(mapping.reference, mapping.lattice, np.stack(nodes))
 
 
 def _pixel_areas(lattice: Lattice, nodes: Float32[np.ndarray, "row column 2"]) -> Float32[np.ndarray, "height width"]:

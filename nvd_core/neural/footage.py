@@ -144,7 +144,10 @@ def prepare_footage(shot: Shot, device: torch.device) -> Generator[float, None, 
         flow_px[0, t], is_sure[0, t] = there, sure_flow(there, back)
         flow_px[1, t + 1], is_sure[1, t + 1] = back, sure_flow(back, there)
         yield (t + 1) / len(pairs)
-    frames, masks = torch.from_numpy(shot.frames).to(device), torch.from_numpy(np.stack(shot.alphas)).to(device)
+    frames, masks = (
+        torch.from_numpy(np.asarray(shot.frames)).to(device),
+        torch.from_numpy(np.stack(shot.alphas)).to(device),
+    )
     return Footage(frames, masks, torch.from_numpy(flow_px).to(device), torch.from_numpy(is_sure).to(device))
 
 

@@ -82,7 +82,7 @@ def _lay_out(shot: Shot, training: Training, density: float) -> Generator[Event,
         canvas = Canvas.around(seen if len(seen) else everywhere, px_per_uv, density * plate_per_working)
         covered = canvas.covered(seen, every * canvas.density / px_per_uv)
         atlas = sample_atlas(training.networks, index, canvas, covered)
-        solved.append(SolvedLayer(name, canvas, atlas.astype(np.float16).astype(np.float32)))
+        solved.append(SolvedLayer(name, canvas, atlas.astype(np.float16)))
         done = (index + 1) / len(shot.layers)
         yield Progress(done=_FLOW + _TRAINING + (1 - _FLOW - _TRAINING) * done)
     return tuple(solved)

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, final
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float16, Float32
 
 from nvd_core.checkpoints import Arrays
 from nvd_core.clip import Plate
@@ -43,7 +43,7 @@ class SolvedLayer:
 
     name: str
     canvas: Canvas
-    atlas: Float32[np.ndarray, "height width 4"]
+    atlas: Float16[np.ndarray, "height width 4"]
 
 
 class Look(NamedTuple):
@@ -79,9 +79,13 @@ class NeuralSolution:
         """Names, front to back."""
         return tuple(layer.name for layer in self.solved)
 
-    def atlas(self, layer: str) -> Float32[np.ndarray, "height width 4"]:
+    def atlas(self, layer: str) -> Float16[np.ndarray, "height width 4"]:
         """The layer's flat picture."""
         return next(one.atlas for one in self.solved if one.name == layer)
+
+    def colour(self, layer: str) -> Float32[np.ndarray, "height width 3"]:
+        """The atlas without its alpha, for looking up."""
+        return self.atlas(layer)[..., :3].astype(np.float32)
 
     def frame(self, number: int, plate: Plate, mattes: tuple[Matte, ...]) -> tuple[LayerFrame, ...]:  # noqa: ARG002
         """All layers of one frame, at the plate's size; alpha is what was learnt, not the matte."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -43,8 +44,7 @@ def shot(demo: DemoClip) -> Shot:
     """Four frames of one layer."""
     clip = open_clip(demo.frames)
     still = finished(prepare(clip, open_mattes([], clip.info), parse_range("1-4", clip.info), 112), lambda _: None)
-    still.frames[:] = texture(still.size)
-    return still
+    return replace(still, frames=np.stack([texture(still.size)] * 4))
 
 
 def texture(size: Size) -> np.ndarray:
@@ -69,7 +69,8 @@ def wobbly(shot: Shot, size_px: float) -> LayerMap:
 
 def started(shot: Shot, mapping: LayerMap) -> Start:
     """The true picture behind a map that may be wrong; no flow."""
-    picture = layer_picture(LayerView(shot.frames, shot.alphas[0]), flat_map(shot), density=2.0)
+    averaging = layer_picture(LayerView(shot.frames, shot.alphas[0]), flat_map(shot), density=2.0)
+    picture = finished(averaging, lambda _: None)
     return Start([mapping], [picture], [[None] * (len(shot.frames) - 1)])
 
 

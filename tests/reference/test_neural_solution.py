@@ -53,7 +53,9 @@ def solution(networks: Networks, footage: Footage) -> NeuralSolution:
         extent = float(np.ptp(seen, axis=0).max())
         canvas = Canvas.around(seen, WIDTH / extent, DENSITY)
         covered = canvas.covered(seen, DENSITY)
-        solved.append(SolvedLayer(f"layer{layer}", canvas, sample_atlas(networks, layer, canvas, covered)))
+        solved.append(
+            SolvedLayer(f"layer{layer}", canvas, sample_atlas(networks, layer, canvas, covered).astype(np.float16))
+        )
     return NeuralSolution(tuple(solved), networks, footage, range(101, 101 + COUNT), {})
 
 
@@ -74,7 +76,7 @@ def test_what_is_looked_up_in_the_atlas_is_what_the_texture_says(
     with torch.no_grad():
         sample = networks.sample(footage.unit(torch.from_numpy(points.reshape(-1, 3)).float()))
     for index, layer in enumerate(layers):
-        looked_up = look_up(np.ascontiguousarray(solution.solved[index].atlas[..., :3]), layer.uv_atlas)
+        looked_up = look_up(solution.colour(solution.layers[index]), layer.uv_atlas)
         said = sample.colour[index].numpy().reshape(looked_up.shape)
         # A half percent of the points may lie outside the atlas on each side, where its edge goes on.
         assert np.quantile(np.abs(display_from_linear(looked_up) - said), 0.95) < 0.01

@@ -13,6 +13,7 @@ from nvd_core.conventions import Size, rescale_px
 from nvd_core.lattice.layer import Box
 from nvd_core.lattice.spline import Lattice, spline_basis
 from nvd_core.parallel import map_ordered
+from nvd_core.scratch import Pictures
 from nvd_core.shot import Shot, resized
 
 
@@ -85,10 +86,10 @@ _ALONE = 242
 
 
 def _at(
-    pictures: UInt8[np.ndarray, "frame height width *chan"], size: Size, device: torch.device
+    pictures: Pictures | UInt8[np.ndarray, "frame height width *chan"], size: Size, device: torch.device
 ) -> UInt8[Tensor, "frame lines columns *chan"]:
     if (pictures.shape[2], pictures.shape[1]) == size:
-        return torch.from_numpy(pictures).to(device)
+        return torch.from_numpy(np.asarray(pictures)).to(device)
     return torch.from_numpy(np.stack(list(map_ordered(lambda one: resized(one, size), pictures)))).to(device)
 
 

@@ -32,7 +32,7 @@ from nvd_core.previews import write_preview
 from nvd_core.protocol import Event, Preview, Progress, Stage
 from nvd_core.settings import Settings
 from nvd_core.shot import Shot
-from nvd_core.steps import part_of
+from nvd_core.steps import finished, mapped, part_of, spread
 
 _MAPS, _REFINING = 0.4, 0.5
 """Rough parts of the work; the atlases take the rest."""
@@ -82,7 +82,10 @@ def _kept_refined(
         )
         yield from part_of(steps, _PICTURES, 1 - _PICTURES)
         views = [LayerView(shot.frames, alpha) for alpha in shot.alphas]
-        refined = [unfold(view, surface.map()) for view, surface in zip(views, refinement.surfaces, strict=True)]
+        refined = [
+            finished(unfold(view, surface.map()), lambda _: None)
+            for view, surface in zip(views, refinement.surfaces, strict=True)
+        ]
         kept = {name: mapping.nodes for name, mapping in zip(shot.layers, refined, strict=True)}
         checkpoints.save("refined", kept)
     return [replace(mapping, nodes=kept[name]) for name, mapping in zip(shot.layers, maps, strict=True)]
@@ -100,7 +103,9 @@ def _prepare(shot: Shot, maps: tuple[LayerMap, ...]) -> Generator[Event, None, S
         yield Stage(name="picture", layer=name)
         layer = LayerView(shot.frames, shot.alphas[index])
         ways.append([_way(layer, mapping, t, *flow) for t, flow in enumerate(flows)])
-        pictures.append(layer_picture(layer, mapping, density=_DENSITY))
+        steps = layer_picture(layer, mapping, density=_DENSITY)
+        steps = spread(steps, 0.2 + 0.8 * index / len(maps), 0.8 / len(maps))
+        pictures.append((yield from mapped(steps, lambda done: Progress(done=done))))
         yield Progress(done=0.2 + 0.8 * (index + 1) / len(maps))
     return Start(maps, pictures, ways)
 
@@ -113,7 +118,7 @@ def _sure(here: np.ndarray, there: np.ndarray) -> tuple[FlowPx, np.ndarray]:
 def _way(layer: LayerView, mapping: LayerMap, t: int, flow_px: FlowPx, is_sure: np.ndarray) -> Way | None:
     """Flow at the layer's pixels, about one for each trained node; None if there is none."""
     every = max(1, round(layer.size.width / CELLS[-1]))
-    rows, columns = np.nonzero(is_sure[::every, ::every] & (layer.alpha[t, ::every, ::every] > _INSIDE))
+    rows, columns = np.nonzero(is_sure[::every, ::every] & (layer.alpha[t][::every, ::every] > _INSIDE))
     here = np.stack([columns, rows], axis=-1).astype(np.float32) * every
     there = here + flow_px[rows * every, columns * every]
     if len(here):
@@ -127,7 +132,7 @@ def _way(layer: LayerView, mapping: LayerMap, t: int, flow_px: FlowPx, is_sure: 
 
 def _measured(shot: Shot, index: int, layer: SolvedLayer) -> SolvedLayer:
     """The same layer, with how far its map may be off, from a few frames."""
-    view, surface = LayerView(shot.frames, shot.alphas[index]), np.ascontiguousarray(layer.atlas[..., :3])
+    view, surface = LayerView(shot.frames, shot.alphas[index]), layer.atlas[..., :3].astype(np.float32)
 
     def look(t: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         texels = layer.canvas.texels(layer.mapping.positions(t))
