@@ -8,7 +8,7 @@ though frames on either side follow each other. So a flash, a whip pan and what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -50,25 +50,31 @@ _DARK: Final = 16
 """Rows and columns that are never brighter, of 255, are bars around the picture."""
 
 
-def find_cuts(frames: Frames) -> list[int]:
+def find_cuts(frames: Frames) -> Generator[float, None, list[int]]:
     """The index of the first frame of every shot but the first.
 
     Args:
         frames: of the whole range, 8-bit display-encoded, in order.
+
+    Yields:
+        The part that is done, 0 to 1.
     """
     shrunk = list(map_ordered(_shrunk, frames))
     rows, columns = _picture_area(shrunk)
     pictures = [_structure(grey[rows, columns]) for grey in shrunk]
     empty = [float(_has_structure(picture).mean()) < _EMPTY for picture in pictures]
 
-    def shared(a: int, b: int) -> float:
-        return 1.0 if empty[a] and empty[b] else _shared(pictures[a], pictures[b])
-
-    follows = list(map_ordered(lambda pair: shared(*pair) >= _FOUND_AGAIN, pairwise(range(len(pictures)))))
+    def is_shared(pair: tuple[int, int]) -> bool:
+        a, b = pair
+        return (empty[a] and empty[b]) or bool(_shared(pictures[a], pictures[b]) >= _FOUND_AGAIN)
 
     def is_same(a: int, b: int) -> bool:
-        return shared(a, b) >= _FOUND_AGAIN or _agree(_features_of(frames[a]), _features_of(frames[b]))
+        return is_shared((a, b)) or _agree(_features_of(frames[a]), _features_of(frames[b]))
 
+    follows = []
+    for one in map_ordered(is_shared, pairwise(range(len(pictures)))):
+        follows.append(one)
+        yield len(follows) / len(pictures)
     cuts = []
     for before, behind in _breaks(follows):
         if behind - before > 1 and not all(empty[before + 1 : behind]):
@@ -186,4 +192,4 @@ def _agree(here: tuple[np.ndarray, np.ndarray | None], there: tuple[np.ndarray, 
     zoom = float(np.hypot(motion[0, 0], motion[1, 0]))
     ends = (points[agreeing.ravel() > 0] for points in (source, target))
     spread = min(float(cv2.contourArea(cv2.convexHull(points))) for points in ends)
-    return 1 / _LARGEST_ZOOM < zoom < _LARGEST_ZOOM and spread > _SPREAD
+    return bool(1 / _LARGEST_ZOOM < zoom < _LARGEST_ZOOM and spread > _SPREAD)

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, final
+from typing import Any, NamedTuple, final
+
+from nvd_core.protocol import Caution
+
+
+class Box(NamedTuple):
+    """A rectangle of a frame; the end is excluded."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def __str__(self) -> str:
+        return f"from x {self.left} to {self.right}, y {self.top} to {self.bottom}"
 
 
 @final
@@ -20,7 +34,7 @@ class Diagnosis:
         threshold: where the symptom begins.
         message: one sentence without its full stop: what is wrong, and where.
         hint: what to do, one or more sentences.
-        box: left, top, right and bottom of where it is in the middle one of those frames, px of the plate.
+        box: where it is in the frame that the message names, px of the plate: left, top, right, bottom.
     """
 
     name: str
@@ -30,7 +44,7 @@ class Diagnosis:
     threshold: float
     message: str
     hint: str
-    box: tuple[int, int, int, int] | None = None
+    box: Box | None = None
 
     def __str__(self) -> str:
         return f"{self.message}. {self.hint}"
@@ -38,6 +52,11 @@ class Diagnosis:
     def facts(self) -> dict[str, Any]:
         """For ``report.json``."""
         return asdict(self) | {"value": round(self.value, 3)}
+
+
+def cautions(diagnoses: Iterable[Diagnosis]) -> Iterator[Caution]:
+    """What is told of them while the job runs."""
+    return (Caution(message=one.message, hint=one.hint) for one in diagnoses)
 
 
 def spoken(frames: Iterable[int]) -> str:
