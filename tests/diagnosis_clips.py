@@ -15,7 +15,7 @@ from nvd_core.conventions import Size
 from nvd_core.settings import Job, MaskSource, Settings
 
 SIZE = Size(192, 108)
-COUNT = 16
+COUNT = 12
 
 
 class Shown(NamedTuple):
@@ -86,7 +86,7 @@ def blurred() -> Iterator[Shown]:
     """The focus is lost for three frames."""
     for t in range(COUNT):
         shown = carried(t)
-        yield Shown(cv2.GaussianBlur(shown.picture, (0, 0), 1.8), shown.mask) if t in (7, 8, 9) else shown
+        yield Shown(cv2.GaussianBlur(shown.picture, (0, 0), 1.8), shown.mask) if t in (6, 7) else shown
 
 
 def soft() -> Iterator[Shown]:
@@ -130,7 +130,7 @@ def brisk() -> Iterator[Shown]:
 
 def behind_posts() -> Iterator[Shown]:
     """The object passes behind a wall with gaps, and its mask has only what is seen."""
-    for t in range(2 * COUNT):
+    for t in range(20):
         shown = carried(t, 2.0)
         gaps = np.zeros((SIZE.height, SIZE.width), np.uint8)
         for left in range(14, SIZE.width, 60):
@@ -142,7 +142,7 @@ def behind_posts() -> Iterator[Shown]:
 
 def behind_a_post() -> Iterator[Shown]:
     """The object passes behind one post."""
-    for t in range(2 * COUNT):
+    for t in range(20):
         shown = carried(t, 2.0)
         post = np.full((SIZE.height, SIZE.width), 255, np.uint8)
         post[:, 90:108] = 0
@@ -215,7 +215,9 @@ def slanted() -> Iterator[Shown]:
 def boiling() -> Iterator[Shown]:
     """The object's surface is another in every frame, as a fire's is."""
     for t, shown in enumerate(good()):
-        yield Shown(over(texture(SIZE, 20 + t), shown.mask, shown.picture), shown.mask)
+        noise = cv2.GaussianBlur(np.random.default_rng(t).standard_normal((SIZE.height, SIZE.width)), (0, 0), 2.5)
+        surface = np.clip(128 * np.exp(noise / noise.std()), 5, 255).astype(np.uint8)
+        yield Shown(over(np.dstack([surface] * 3), shown.mask, shown.picture), shown.mask)
 
 
 def flickering() -> Iterator[Shown]:
@@ -238,6 +240,6 @@ def noise() -> Iterator[Shown]:
 
 
 def two_shots() -> Iterator[Shown]:
-    """Another wall of the same kind from the ninth frame on."""
-    yield from pan(0, 8)
-    yield from pan(8, 8, seed=9)
+    """Another wall of the same kind from the eighth frame on."""
+    yield from pan(0, 7)
+    yield from pan(7, 5, seed=9)

@@ -76,9 +76,12 @@ def find_cuts(frames: Frames) -> Generator[float, None, list[int]]:
         follows.append(one)
         yield len(follows) / len(pictures)
     cuts = []
+    contrasts = [float(grey.std()) for grey in shrunk]
     for before, behind in _breaks(follows):
         if behind - before > 1 and not all(empty[before + 1 : behind]):
             continue  # nothing follows for a while: that is motion
+        if (empty[before] and _fades(contrasts[behind:])) or (empty[behind] and _fades(contrasts[before::-1])):
+            continue
         across = [(a, b) for a in range(max(0, before - 1), before + 1) for b in range(behind, behind + _FLASH)]
         if not any(is_same(a, b) for a, b in across if b < len(pictures)):
             cuts.append(behind)
@@ -105,6 +108,11 @@ def scene_cut(cuts: Sequence[int], numbers: range) -> Iterable[Diagnosis]:
         message=f"There is more than one shot: the clip cuts to another at {spoken(starts)}",
         hint=f"Decompose them one by one: {', '.join(ranges[:-1])} and {ranges[-1]}; or cut the strip there.",
     )
+
+
+def _fades(contrasts: Sequence[float]) -> bool:
+    """Whether what follows black comes up slowly."""
+    return contrasts[0] < 0.5 * contrasts[min(2, len(contrasts) - 1)]
 
 
 def _breaks(follows: Sequence[bool]) -> Iterable[tuple[int, int]]:

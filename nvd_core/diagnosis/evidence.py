@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple, final
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Int, Shaped
+from jaxtyping import Bool, Float32, Int, Shaped, UInt8
 
 from nvd_core.conventions import Size
 from nvd_core.diagnosis.finding import Box
@@ -189,6 +189,22 @@ def placed(
     picture = np.zeros(shape, np.uint8 if values.dtype == bool else values.dtype)
     picture[rows, columns] = values
     return picture
+
+
+class Region(NamedTuple):
+    """Pixels that hang together, and the box around them."""
+
+    area_px: int
+    box: Box
+
+
+def largest(mask: UInt8[np.ndarray, "height width"]) -> Region:
+    """The largest region of a mask; an empty one if there is none."""
+    found = cv2.connectedComponentsWithStats(mask)[2][1:]
+    if not len(found):
+        return Region(0, Box(0, 0, 0, 0))
+    left, top, width, height, area = (int(number) for number in found[found[:, cv2.CC_STAT_AREA].argmax()])
+    return Region(area, Box(left, top, left + width, top + height))
 
 
 def _at(picture: Shaped[np.ndarray, "height width *chan"], places: Points) -> Shaped[np.ndarray, "point ..."]:

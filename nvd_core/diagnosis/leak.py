@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32
 
-from nvd_core.diagnosis.evidence import NOISE, Case, Look, Step, led_to, left_over, placed
+from nvd_core.diagnosis.evidence import NOISE, Case, Look, Step, largest, led_to, left_over, placed
 from nvd_core.diagnosis.finding import Box, Diagnosis
 
 _LEAKING: Final = 0.2
@@ -28,6 +28,10 @@ _WELL: Final = 2.5 * NOISE
 _LEAST_PX: Final = 300
 _TOLD: Final = 0.1
 """Nothing is said where fewer pixels than this part of the object show which motion they follow."""
+
+_FOLLOWING: Final = 0.5
+"""And where fewer of them follow the motion that the object is taken to have, or fewer of those around it than not the
+background's: then these motions are not known."""
 
 _REACH: Final = 0.35
 """What is missed is sought around the mask, as far as this part of the object's size."""
@@ -70,14 +74,15 @@ def look(step: Step, layer: str) -> Leak | None:
     left_by_object, left_by_place = (left_over(before, now, points, led) for led in (by_object, by_place))
     as_place = apart & (left_by_place < np.minimum(_BETTER * left_by_object - NOISE, _WELL))
     as_object = apart & (left_by_object < np.minimum(_BETTER * left_by_place - NOISE, _WELL))
-    told = np.count_nonzero((as_place | as_object) & inside[rows, columns])
-    if told < _TOLD * area:
+    within = inside[rows, columns]
+    told, following = (np.count_nonzero(one & within) for one in (as_place | as_object, as_object))
+    around = [np.count_nonzero(one & ~within) for one in (as_place, as_object)]
+    if told < _TOLD * area or following < _FOLLOWING * told or around[0] < around[1]:
         return None
     missed = placed(as_object & (from_mask[rows, columns] > _EDGE_PX), rows, columns, inside.shape)
-    missed = cv2.morphologyEx(missed, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    left, top, width, height = cv2.boundingRect(missed)
     covered = np.count_nonzero(as_place & (from_edge[rows, columns] > _EDGE_PX))
-    return Leak(covered / told, np.count_nonzero(missed) / told, Box(left, top, left + width, top + height))
+    thing = largest(cv2.morphologyEx(missed, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)))
+    return Leak(covered / told, thing.area_px / told, thing.box)
 
 
 def judge(seen: Sequence[Leak | None], case: Case) -> Iterable[Diagnosis]:
@@ -85,6 +90,8 @@ def judge(seen: Sequence[Leak | None], case: Case) -> Iterable[Diagnosis]:
     told = {t - 1: leak for t, leak in enumerate(seen) if leak is not None}
     covering = {t: leak for t, leak in told.items() if leak.covered > _LEAKING}
     missing = {t: leak for t, leak in told.items() if leak.missed > _LEAKING}
+    if len(told) < _FRAMES * len(case.numbers):
+        return
     if len(covering) > _FRAMES * len(told):
         share = float(np.median([leak.covered for leak in covering.values()]))
         yield Diagnosis(

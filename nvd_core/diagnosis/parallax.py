@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import cv2
 import numpy as np
 
-from nvd_core.diagnosis.evidence import NOISE, Case, Step, led_to, left_over
+from nvd_core.diagnosis.evidence import NOISE, Case, Step, largest, led_to, left_over
 from nvd_core.diagnosis.finding import Box, Diagnosis
 
 _AREA: Final = 0.01
@@ -56,12 +56,8 @@ def look(step: Step, layer: str) -> Thing | None:
     moving = (apart & (left_by_flow < _BETTER * left_by_map - NOISE)).reshape(rows.shape) & (free & step.sure)[every]
     joined = cv2.morphologyEx(moving.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     things = cv2.morphologyEx(joined, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    found = cv2.connectedComponentsWithStats(things)[2][1:]
-    if not len(found):
-        return Thing(0.0, Box(0, 0, 0, 0))
-    left, top, width, height, area = (int(number) for number in found[found[:, cv2.CC_STAT_AREA].argmax()])
-    box = Box(*(_STRIDE * number for number in (left, top, left + width, top + height)))
-    return Thing(area / things.size, box)
+    thing = largest(things)
+    return Thing(thing.area_px / things.size, Box(*(_STRIDE * number for number in thing.box)))
 
 
 def judge(seen: Sequence[Thing | None], case: Case) -> Iterable[Diagnosis]:
