@@ -40,8 +40,8 @@ def judge(seen: Sequence[float], case: Case) -> Iterable[Diagnosis]:
         return
     relative = sharpness / np.percentile(known, 80)
     blurred = (relative < _BLURRED) & (sharpness < _SOFTER)
-    if blurred.any():
-        frames = case.named_frames(np.flatnonzero(blurred))
+    if np.any(blurred):
+        frames = case.named_frames(np.flatnonzero(blurred).tolist())
         yield Diagnosis(
             name="blur",
             layer=case.layer,

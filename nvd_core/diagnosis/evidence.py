@@ -113,7 +113,7 @@ class Case:
 
     def named_frames(self, indices: Iterable[int]) -> tuple[int, ...]:
         """Plate numbers of frames."""
-        return tuple(self.numbers[int(t)] for t in indices)
+        return tuple(self.numbers[t] for t in indices)
 
     @property
     def named(self) -> str:

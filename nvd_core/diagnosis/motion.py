@@ -20,6 +20,10 @@ _FAR: Final = 0.1
 
 _LEAST_PX: Final = 300
 _FOLLOWED: Final = 0.3
+"""And where optical flow follows less than this part of it."""
+
+_AGREEMENT: Final = 0.15
+"""Of two pictures whose spectra agree by less than this part it is not known how far they have moved."""
 
 
 class Travel(NamedTuple):
@@ -54,10 +58,11 @@ def look(step: Step, layer: str) -> Travel:
 def judge(seen: Sequence[Travel], case: Case) -> Iterable[Diagnosis]:
     """Where it moves far and was not followed; fast motion that was followed is none."""
     far = _FAR * case.size.width
-    lost = [t for t, one in enumerate(seen) if one.alike < _LOST and one.followed < _FOLLOWED and one.px > far]
+    leaps = {t for t, one in enumerate(seen) if one.followed < _FOLLOWED and one.px > far}
+    lost = [t for t, one in enumerate(seen) if one.alike < _LOST and leaps & {t, t + 1}]
     if lost:
         frames = case.named_frames(lost)
-        px = max(seen[t].px for t in lost)
+        px = max(seen[t].px for t in leaps)
         yield Diagnosis(
             name="motion_too_large",
             layer=case.layer,
@@ -77,5 +82,5 @@ def _detail(picture: Float32[np.ndarray, "height width"]) -> Float32[np.ndarray,
 def _moved_px(before: Look, now: Look, layer: str) -> float:
     """How far what the layer shows has moved as a whole, found by its spectrum: at any distance."""
     here, there = (_detail(luma(one.plate)) * one.alphas[layer] for one in (before, now))
-    (x, y), _ = cv2.phaseCorrelate(here, there, cv2.createHanningWindow(now.size, cv2.CV_32F))
-    return float(np.hypot(x, y))
+    (x, y), agreement = cv2.phaseCorrelate(here, there, cv2.createHanningWindow(now.size, cv2.CV_32F))
+    return float(np.hypot(x, y)) if agreement > _AGREEMENT else 0.0

@@ -24,6 +24,9 @@ _FRAMES: Final = 0.3
 _BETTER: Final = 0.5
 """And if optical flow leaves this much less different than the background's map does."""
 
+_FOLLOWED: Final = 0.5
+"""Nothing is said of frames of which optical flow follows less than this part."""
+
 _STRIDE: Final = 2
 _EDGE_PX: Final = 4
 """Nearer to an object than this optical flow may be the object's."""
@@ -47,6 +50,8 @@ def look(step: Step, layer: str) -> Thing | None:
         return None
     before, now, every = step.before, step.now, np.s_[::_STRIDE, ::_STRIDE]
     free = cv2.erode(before.alphas[layer], np.ones((2 * _EDGE_PX + 1,) * 2, np.uint8)) > 0.9
+    if np.count_nonzero(free & step.sure) < _FOLLOWED * np.count_nonzero(free):
+        return Thing(0.0, Box(0, 0, 0, 0))
     rows, columns = (np.ascontiguousarray(axis[every]) for axis in np.mgrid[: now.size.height, : now.size.width])
     points = np.stack([columns.ravel(), rows.ravel()], axis=-1).astype(np.float32)
     flowed = points + step.flow_px[every].reshape(-1, 2)

@@ -57,8 +57,8 @@ def look(step: Step, layer: str) -> Seen:
 def whole_share(seen: Sequence[Seen]) -> float:
     """How much of all that is ever seen of a layer the best frame shows; 1 if nothing is."""
     shown = np.stack([one.cells for one in seen])
-    every = np.count_nonzero(shown.sum(axis=0) >= min(2, len(seen)))
-    return min(1.0, float(shown.sum(axis=1).max()) / every) if every else 1.0
+    every = int(np.count_nonzero(shown.sum(axis=0) >= min(2, len(seen))))
+    return min(1.0, int(shown.sum(axis=1).max()) / every) if every else 1.0
 
 
 def least_common(seen: Sequence[Seen]) -> tuple[float, int, int]:
