@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
-from nvd_core.diagnosis.evidence import Case, Step, luma
+from nvd_core.diagnosis.evidence import Case, Step, likeness, luma
 from nvd_core.diagnosis.finding import Diagnosis, spoken
 
 _BLURRED: Final = 0.6
@@ -18,7 +18,11 @@ _BLURRED: Final = 0.6
 _SOFTER: Final = 0.8
 """And those of the atlas by this: where the map is off, the atlas is the softer one."""
 
+_LEAST_FRAMES: Final = 5
 _LEAST_PX: Final = 300
+_ALIKE: Final = 0.6
+"""Where plate and atlas are less alike than this they do not show the same, and are not compared."""
+
 _LEAST_DETAIL: Final = 0.01
 """A surface with weaker edges than this, as a part of its brightness, looks the same with and without blur."""
 
@@ -26,7 +30,7 @@ _LEAST_DETAIL: Final = 0.01
 def look(step: Step, layer: str) -> float:
     """How strong the edges of the plate are as a part of the atlas's; not a number where there are none."""
     core = step.now.core(layer)
-    if np.count_nonzero(core) < _LEAST_PX:
+    if np.count_nonzero(core) < _LEAST_PX or likeness(step.now, core) < _ALIKE:
         return np.nan
     plate, flat = _edges(luma(step.now.plate), core), _edges(luma(step.now.flat), core)
     return float((plate / flat).min()) if flat.min() > _LEAST_DETAIL else np.nan
@@ -36,7 +40,7 @@ def judge(seen: Sequence[float], case: Case) -> Iterable[Diagnosis]:
     """Compared with the sharp frames of the same clip; what all frames lack is the clip's look."""
     sharpness = np.array(seen)
     known = sharpness[~np.isnan(sharpness)]
-    if len(known) < 3:
+    if len(known) < _LEAST_FRAMES:
         return
     relative = sharpness / np.percentile(known, 80)
     blurred = (relative < _BLURRED) & (sharpness < _SOFTER)

@@ -126,6 +126,17 @@ def luma(picture: Float32[np.ndarray, "height width 3"]) -> Float32[np.ndarray, 
     return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
 
 
+def detail(picture: Share) -> Share:
+    """What is neither grain nor light."""
+    return cv2.GaussianBlur(picture, (0, 0), 1) - cv2.GaussianBlur(picture, (0, 0), 6)
+
+
+def likeness(frame: Look, where: Bool[np.ndarray, "height width"]) -> float:
+    """Correlation of the detail of plate and atlas, which is low where the map is wrong."""
+    plate, flat = (detail(luma(picture))[where] for picture in (frame.plate, frame.flat))
+    return float((plate * flat).sum() / max(np.sqrt((plate**2).sum() * (flat**2).sum()), 1e-9))
+
+
 def slopes(texels: Texels) -> tuple[Texels, Texels]:
     """Change of the atlas position from a pixel to the next one right, and to the next one down."""
     along_y, along_x = np.gradient(texels, axis=(0, 1))
@@ -144,11 +155,11 @@ def led_to(here: Texels, there: Texels, points: Points, start_px: Float32[np.nda
     Returns:
         Their positions, px; not a number where the maps do not say.
     """
-    wanted, reached = _at(here, points), points + start_px
+    wanted, reached = value_at(here, points), points + start_px
     along_x, along_y = slopes(there)
     for _ in range(4):
-        miss = _at(there, reached) - wanted
-        (xx, yx), (xy, yy) = _at(along_x, reached).T, _at(along_y, reached).T
+        miss = value_at(there, reached) - wanted
+        (xx, yx), (xy, yy) = value_at(along_x, reached).T, value_at(along_y, reached).T
         area = xx * yy - xy * yx
         area = np.where(np.abs(area) > 1e-4, area, np.nan)
         step = np.stack([yy * miss[:, 0] - xy * miss[:, 1], xx * miss[:, 1] - yx * miss[:, 0]], -1) / area[:, None]
@@ -170,7 +181,7 @@ def left_over(before: Look, now: Look, points: Points, led: Points) -> Float32[n
     shape = (before.size.height, before.size.width)
     known = np.isfinite(led).all(axis=-1)
     columns, rows = points.astype(int).T
-    there = _at(luma(now.plate), led[known])
+    there = value_at(luma(now.plate), led[known])
     different = np.ones(len(points), np.float32)
     different[known] = np.abs(there - luma(before.plate)[rows[known], columns[known]])
     around, count = (
@@ -207,9 +218,9 @@ def largest(mask: UInt8[np.ndarray, "height width"]) -> Region:
     return Region(area, Box(left, top, left + width, top + height))
 
 
-def _at(picture: Shaped[np.ndarray, "height width *chan"], places: Points) -> Shaped[np.ndarray, "point ..."]:
+def value_at(picture: Shaped[np.ndarray, "height width *chan"], places: Points) -> Shaped[np.ndarray, "point ..."]:
     """A picture at places, px. OpenCV looks up no more than 32,767 of them in a row."""
-    lines = np.zeros((-(-len(places) // _IN_A_ROW), _IN_A_ROW, 2), np.float32)
+    lines = np.zeros((len(places) // _IN_A_ROW + 1, _IN_A_ROW, 2), np.float32)
     lines.reshape(-1, 2)[: len(places)] = places
     looked_up = resample(picture, lines[..., 0].copy(), lines[..., 1].copy())
     return looked_up.reshape(-1, *looked_up.shape[2:])[: len(places)]

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32
 
-from nvd_core.diagnosis.evidence import NOISE, Case, Look, Step, largest, led_to, left_over, placed
+from nvd_core.diagnosis.evidence import NOISE, Case, Look, Step, largest, led_to, left_over, placed, value_at
 from nvd_core.diagnosis.finding import Box, Diagnosis
 
 _LEAKING: Final = 0.2
@@ -35,6 +35,12 @@ background's: then these motions are not known."""
 
 _REACH: Final = 0.35
 """What is missed is sought around the mask, as far as this part of the object's size."""
+
+_ALONE: Final = 0.9
+"""From this alpha upwards a layer is seen alone."""
+
+_POINTS: Final = 20
+"""A motion is that of so many points at least."""
 
 _EDGE_PX: Final = 2
 """Nearer to the mask's edge than this pixels are mixed."""
@@ -65,7 +71,7 @@ def look(step: Step, layer: str) -> Leak | None:
     if area < _LEAST_PX or own is None:
         return None
     from_mask, from_edge = (cv2.distanceTransform(one.astype(np.uint8), cv2.DIST_L2, 5) for one in (~inside, inside))
-    near = inside | ((from_mask < _REACH * area**0.5) & (before.alphas[now.place] > 0.9))
+    near = inside | ((from_mask < _REACH * area**0.5) & (before.alphas[now.place] > _ALONE))
     rows, columns = np.nonzero(near)
     points = np.stack([columns, rows], axis=-1).astype(np.float32)
     by_object = (points @ own[:, :2].T + own[:, 2]).astype(np.float32)
@@ -75,6 +81,8 @@ def look(step: Step, layer: str) -> Leak | None:
     as_place = apart & (left_by_place < np.minimum(_BETTER * left_by_object - NOISE, _WELL))
     as_object = apart & (left_by_object < np.minimum(_BETTER * left_by_place - NOISE, _WELL))
     within = inside[rows, columns]
+    stays_seen = value_at(now.alphas[now.place], np.nan_to_num(by_place, nan=-1)) > _ALONE
+    as_object &= within | stays_seen  # not where the object moves to
     told, following = (np.count_nonzero(one & within) for one in (as_place | as_object, as_object))
     around = [np.count_nonzero(one & ~within) for one in (as_place, as_object)]
     if told < _TOLD * area or following < _FOLLOWING * told or around[0] < around[1]:
@@ -125,7 +133,7 @@ def _main_motion(before: Look, now: Look, layer: str) -> Float[np.ndarray, "2 3"
     shift = _centre(now.alphas[layer]) - _centre(before.alphas[layer])
     led = led_to(before.texels[layer], now.texels[layer], points, shift)
     known = np.isfinite(led).all(axis=-1)
-    if np.count_nonzero(known) < 20:
+    if np.count_nonzero(known) < _POINTS:
         return None
     return cv2.estimateAffine2D(points[known], led[known], ransacReprojThreshold=1.0)[0]
 

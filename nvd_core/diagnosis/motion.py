@@ -7,9 +7,8 @@ from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
 
-from nvd_core.diagnosis.evidence import Case, Look, Step, luma
+from nvd_core.diagnosis.evidence import Case, Look, Step, detail, likeness, luma
 from nvd_core.diagnosis.finding import Diagnosis, spoken
 
 _LOST: Final = 0.4
@@ -45,9 +44,7 @@ def look(step: Step, layer: str) -> Travel:
     core = step.now.core(layer)
     if np.count_nonzero(core) < _LEAST_PX:
         return Travel(np.nan, np.nan, np.nan)
-    plate, flat = _detail(luma(step.now.plate)), _detail(luma(step.now.flat))
-    power = np.sqrt((plate[core] ** 2).sum() * (flat[core] ** 2).sum())
-    alike = float((plate[core] * flat[core]).sum() / max(power, 1e-9))
+    alike = likeness(step.now, core)
     if step.before is None or step.sure is None:
         return Travel(alike, 1.0, 0.0)
     before = step.before.core(layer)
@@ -75,12 +72,8 @@ def judge(seen: Sequence[Travel], case: Case) -> Iterable[Diagnosis]:
         )
 
 
-def _detail(picture: Float32[np.ndarray, "height width"]) -> Float32[np.ndarray, "height width"]:
-    return cv2.GaussianBlur(picture, (0, 0), 1) - cv2.GaussianBlur(picture, (0, 0), 6)
-
-
 def _moved_px(before: Look, now: Look, layer: str) -> float:
     """How far what the layer shows has moved as a whole, found by its spectrum: at any distance."""
-    here, there = (_detail(luma(one.plate)) * one.alphas[layer] for one in (before, now))
+    here, there = (detail(luma(one.plate)) * one.alphas[layer] for one in (before, now))
     (x, y), agreement = cv2.phaseCorrelate(here, there, cv2.createHanningWindow(now.size, cv2.CV_32F))
     return float(np.hypot(x, y)) if agreement > _AGREEMENT else 0.0
