@@ -111,11 +111,6 @@ def locked() -> Iterator[Shown]:
         yield Shown(over(window(SKIN, 100 - x, 100 - y), mask, wall(0)), mask)
 
 
-def three() -> Iterator[Shown]:
-    """Three frames in all."""
-    return (carried(t) for t in range(3))
-
-
 def leaping() -> Iterator[Shown]:
     """The camera leaps by two fifths of the frame from frame to frame, back and forth."""
     rng = np.random.default_rng(5)
@@ -218,12 +213,6 @@ def boiling() -> Iterator[Shown]:
         noise = cv2.GaussianBlur(np.random.default_rng(t).standard_normal((SIZE.height, SIZE.width)), (0, 0), 2.5)
         surface = np.clip(128 * np.exp(noise / noise.std()), 5, 255).astype(np.uint8)
         yield Shown(over(np.dstack([surface] * 3), shown.mask, shown.picture), shown.mask)
-
-
-def flickering() -> Iterator[Shown]:
-    """The light on everything flickers."""
-    for t, shown in enumerate(good()):
-        yield Shown(np.rint(shown.picture * (0.7 + 0.25 * np.sin(2.1 * t))).astype(np.uint8), shown.mask)
 
 
 def lit() -> Iterator[Shown]:
