@@ -19,6 +19,7 @@ _SMALL_PICTURE: Final = 4.0
 _STAGES: Final = {
     "start": "Starting the engine",
     "prepare": "Reading the clip",
+    "cuts": "Looking for cuts",
     "solve": "Following the layers",
     "map": "Following",
     "picture": "Following",

@@ -11,7 +11,7 @@ from typing import Any, Final, final
 from nvd_core.protocol import Event, Progress, Stage
 from nvd_core.steps import Result, mapped
 
-SHARES: Final = {"prepare": 0.06, "solve": 0.62, "frames": 0.16, "measure": 0.11, "report": 0.05}
+SHARES: Final = {"prepare": 0.05, "cuts": 0.01, "solve": 0.62, "frames": 0.16, "measure": 0.11, "report": 0.05}
 """Rough part of a job's time that each phase takes, in their order."""
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -14,12 +14,12 @@ from nvd_core.clip.colour import display_from_linear, luma8, to_display, to_uint
 from nvd_core.compositing import look_up, rebuild
 from nvd_core.conventions import Size, working_size, x_from_u, y_from_v
 from nvd_core.decomposition import Decomposition, Frame
-from nvd_core.flow.dis import FlowPx
+from nvd_core.diagnosis import Examination, Findings
+from nvd_core.diagnosis.evidence import Look, Step
 from nvd_core.metrics import PooledPsnr, Texels, folded, pull, step_flow, uv_flow_error_px
+from nvd_core.parallel import map_ordered
 from nvd_core.settings import Settings, working_lines
 from nvd_core.shot import resized
-
-Sure = Bool[np.ndarray, "height width"]
 
 _FLOW_EVERY: Final = 4
 """UV flow errors are taken at every 4th pixel each way."""
@@ -28,8 +28,14 @@ _STAYS: Final = 0.3
 """UV flow errors are taken where at least this part of a layer is still seen in the next frame."""
 
 
-def measure(decomposition: Decomposition) -> Generator[float, None, dict[str, Any]]:
+def measure(
+    decomposition: Decomposition, examination: Examination | None = None
+) -> Generator[float, None, dict[str, Any]]:
     """Measure every frame.
+
+    Args:
+        decomposition: on disk, its metrics not yet known.
+        examination: takes from every frame what it makes diagnoses of.
 
     Yields:
         The part that is measured, 0 to 1.
@@ -43,14 +49,15 @@ def measure(decomposition: Decomposition) -> Generator[float, None, dict[str, An
     manifest = decomposition.manifest
     size = working_size(decomposition.size, working_lines(Settings(**manifest.settings)))
     atlases = {name: decomposition.original(name) for name in manifest.layers}
+    sizes = {name: Size(atlas.shape[1], atlas.shape[0]) for name, atlas in atlases.items()}
     plate_psnr, whole = PooledPsnr(), _Pair()
     layers = {name: _LayerMeasure() for name in manifest.layers}
 
-    def look(frame: Frame) -> _Look:
+    def look(frame: Frame) -> Look:
         surfaces = {name: look_up(atlases[name], layer.uv_atlas) for name, layer in frame.layers.items()}
         flat = rebuild([(one.alpha, np.ones_like(one.residual), surfaces[name]) for name, one in frame.layers.items()])
         plate, rebuilt = to_display(frame.plate), display_from_linear(frame.rebuilt)
-        return _Look(
+        return Look(
             plate_squares=PooledPsnr.of(rebuilt, plate),
             plate=resized(plate, size),
             rebuilt=resized(rebuilt, size),
@@ -60,16 +67,23 @@ def measure(decomposition: Decomposition) -> Generator[float, None, dict[str, An
             texels={
                 name: resized(_texels(layer.uv_atlas, atlases[name]), size) for name, layer in frame.layers.items()
             },
+            atlases=sizes,
         )
 
-    before: _Look | None = None
-    for done, now in enumerate(decomposition.over_frames(look)):
-        plate_psnr.merge(now.plate_squares)
-        whole.add(now, slice(None))
-        flow = None if before is None else step_flow(luma8(to_uint8(before.plate)), luma8(to_uint8(now.plate)))
+    def follow(pair: tuple[Look | None, Look]) -> tuple[Step, Findings | None]:
+        before, now = pair
+        flow = () if before is None else step_flow(*(luma8(to_uint8(one.plate)) for one in (before, now)))
+        step = Step(before, now, *flow)
+        return step, examination and examination.look(step)
+
+    pairs = _each_with_the_one_before(decomposition.over_frames(look))
+    for done, (step, findings) in enumerate(map_ordered(follow, pairs)):
+        plate_psnr.merge(step.now.plate_squares)
+        whole.add(step.now, slice(None))
         for name, layer in layers.items():
-            layer.add(name, before, now, flow)
-        before = now
+            layer.add(name, step)
+        if examination and findings:
+            examination.keep(size, findings)
         yield (done + 1) / len(manifest.source.numbers)
     return {
         "psnr": round(whole.rebuilt.decibels, 3),
@@ -80,16 +94,11 @@ def measure(decomposition: Decomposition) -> Generator[float, None, dict[str, An
     }
 
 
-class _Look(NamedTuple):
-    """A frame at working size, display-encoded."""
-
-    plate_squares: PooledPsnr
-    plate: Float32[np.ndarray, "height width 3"]
-    rebuilt: Float32[np.ndarray, "height width 3"]
-    flat: Float32[np.ndarray, "height width 3"]
-    alphas: dict[str, Float32[np.ndarray, "height width"]]
-    details: dict[str, Float32[np.ndarray, "height width"]]
-    texels: dict[str, Texels]
+def _each_with_the_one_before(looks: Iterable[Look]) -> Iterator[tuple[Look | None, Look]]:
+    before = None
+    for now in looks:
+        yield before, now
+        before = now
 
 
 @dataclass
@@ -99,7 +108,7 @@ class _Pair:
     rebuilt: PooledPsnr = field(default_factory=PooledPsnr)
     flat: PooledPsnr = field(default_factory=PooledPsnr)
 
-    def add(self, look: _Look, where: slice | Bool[np.ndarray, "height width"]) -> None:
+    def add(self, look: Look, where: slice | Bool[np.ndarray, "height width"]) -> None:
         self.rebuilt.add(look.rebuilt[where], look.plate[where])
         self.flat.add(look.flat[where], look.plate[where])
 
@@ -114,15 +123,15 @@ class _LayerMeasure:
     folded: int = 0
     pixels: int = 0
 
-    def add(self, name: str, before: _Look | None, now: _Look, flow: tuple[FlowPx, Sure] | None) -> None:
+    def add(self, name: str, step: Step) -> None:
+        before, now, flow_px, sure = step
         inside = now.alphas[name] > 0.5
         self.pair.add(now, inside)
         self.folded += int(np.count_nonzero(folded(now.texels[name]) & inside))
         self.detail_squares += float((now.details[name][inside] ** 2).sum())
         self.pixels += int(np.count_nonzero(inside))
-        if before is None or flow is None:
+        if before is None or flow_px is None or sure is None:
             return
-        flow_px, sure = flow
         core = cv2.erode(before.alphas[name], np.ones((3, 3), np.uint8)) > 0.9
         stays = pull(cv2.erode(now.alphas[name], np.ones((3, 3), np.uint8)), flow_px) > 0.9
         if np.count_nonzero(core & stays) < _STAYS * np.count_nonzero(core):

@@ -24,6 +24,9 @@ from nvd_core.clip import ClipInfo, open_clip, parse_range
 from nvd_core.conventions import Size
 from nvd_core.costs import Ledger, peak_memory_bytes
 from nvd_core.decomposition import Decomposition
+from nvd_core.diagnosis import Examination
+from nvd_core.diagnosis.cut import find_cuts, scene_cut
+from nvd_core.diagnosis.finding import cautions
 from nvd_core.errors import InputError, SetupError, UsageError
 from nvd_core.export.atlases import write_atlas
 from nvd_core.export.frames import write_channels, write_frames
@@ -127,16 +130,23 @@ def _solve_and_export(
     checkpoints = Checkpoints.open(folder, _fingerprint(job, shot), resume=resume)
     if resume and not checkpoints.is_taken_up:
         yield Caution(message="There is nothing of this job to take up", hint="It begins anew.")
+    diagnoses = list(scene_cut((yield from ledger.phase("cuts", find_cuts(shot.frames))), shot.numbers))
+    yield from cautions(diagnoses)
     yield from preview_of_masks(shot, checkpoints.folder)
     solution = yield from ledger.phase("solve", solve(shot, job.settings, checkpoints))
     manifest = yield from ledger.phase("frames", _export(job, shot, solution, folder, checkpoints))
     del solution  # its atlases are on disk now
-    metrics = yield from ledger.phase("measure", measure(Decomposition(folder, manifest, shot.at_once)))
+    examination = Examination(shot.numbers, shot.clip.info.size)
+    made = Decomposition(folder, manifest, shot.at_once)
+    metrics = yield from ledger.phase("measure", measure(made, examination))
+    found = [] if diagnoses else examination.diagnoses(metrics)  # a cut makes all of the others
+    yield from cautions(found)
     manifest = replace(manifest, metrics=metrics)
     for name in ("psnr", "psnr_atlas_only"):
         yield Metric(name=name, value=metrics[name])
     costs = {"stages": ledger.stages, "peak_memory_bytes": peak_memory_bytes()}
-    manifest = yield from ledger.phase("report", write_report(Decomposition(folder, manifest, shot.at_once), costs))
+    made = Decomposition(folder, manifest, shot.at_once)
+    manifest = yield from ledger.phase("report", write_report(made, diagnoses + found, costs))
     write_manifest(folder, manifest)
     checkpoints.discard()
 

@@ -174,7 +174,7 @@ def test_masks_are_rendered_again_where_they_are_not_whole(session: Session):
 def test_a_job_takes_its_checkpoint_up_with_masks_that_were_rendered_again(session: Session):
     assert session.seen["taken_up"] == ["cancelled", []]
     assert session.seen["whole"] == ["FINISHED"]
-    assert session.seen["warnings"] == []
+    assert not any("take up" in warning for warning in session.seen["warnings"])
     assert session.seen["left_by_jobs"] == []
 
 

@@ -1,0 +1,81 @@
+"""Which parts of an object's surface its frames show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Bool
+
+from nvd_core.diagnosis.evidence import Step
+
+_CELLS: Final = 16
+"""The atlas is divided into so many parts each way."""
+
+_STRIDE: Final = 2
+
+_WHOLE: Final = 0.7
+"""A frame shows the object well if it covers this part of its largest area, and not the frame's edge."""
+
+_PIECE: Final = 0.1
+"""What hides an object in the middle leaves pieces of at least this part of what is seen."""
+
+
+class Seen(NamedTuple):
+    """What a frame shows of a layer.
+
+    Attributes:
+        cells: which parts of the atlas.
+        area_px: pixels of the layer.
+        is_cut_off: whether it reaches the frame's edge, beyond which it may go on.
+        is_in_pieces: whether they do not hang together.
+    """
+
+    cells: Bool[np.ndarray, " cell"]
+    area_px: int
+    is_cut_off: bool
+    is_in_pieces: bool
+
+
+def look(step: Step, layer: str) -> Seen:
+    """What a frame shows of a layer."""
+    inside = step.now.alphas[layer] > 0.5
+    columns, rows = step.now.atlases[layer]
+    texels = step.now.texels[layer][::_STRIDE, ::_STRIDE][inside[::_STRIDE, ::_STRIDE]]
+    places = np.floor((texels + 0.5) / (columns, rows) * _CELLS).astype(np.intp)
+    places = places[((places >= 0) & (places < _CELLS)).all(axis=-1)]
+    cells = np.zeros(_CELLS * _CELLS, bool)
+    cells[places[:, 0] + _CELLS * places[:, 1]] = True
+    edge = np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]])
+    area = int(np.count_nonzero(inside))
+    sizes = cv2.connectedComponentsWithStats(inside.astype(np.uint8))[2][1:, cv2.CC_STAT_AREA]
+    return Seen(cells, area, bool(edge.any()), int((sizes > _PIECE * area).sum()) > 1)
+
+
+def whole_share(seen: Sequence[Seen]) -> float:
+    """How much of all that is ever seen of a layer the best frame shows; 1 if nothing is."""
+    shown = np.stack([one.cells for one in seen])
+    every = int(np.count_nonzero(shown.sum(axis=0) >= min(2, len(seen))))
+    return min(1.0, int(shown.sum(axis=1).max()) / every) if every else 1.0
+
+
+def least_common(seen: Sequence[Seen]) -> tuple[float, int, int]:
+    """The two frames that show the layer well and have least of it in common, and how much."""
+    largest = max(one.area_px for one in seen)
+    well = [
+        t for t, one in enumerate(seen) if one.area_px > _WHOLE * largest and not one.is_cut_off and one.cells.any()
+    ]
+    if not well:
+        return 1.0, 0, 0
+    cells = np.stack([seen[t].cells for t in well]).astype(float)
+    sums = cells.sum(axis=1)
+    common = cells @ cells.T / np.minimum.outer(sums, sums)
+    a, b = sorted(int(index) for index in np.unravel_index(common.argmin(), common.shape))
+    return float(common[a, b]), well[a], well[b]
+
+
+def in_pieces(seen: Sequence[Seen]) -> float:
+    """Part of the frames in which the layer does not hang together."""
+    return float(np.mean([one.is_in_pieces for one in seen]))
