@@ -13,13 +13,14 @@ from typing import Final, TypeAlias, final
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Bool, Float32, Float64, Num, UInt8
 
 from nvd_core.clip.colour import luma8
 from nvd_core.conventions import Size
 from nvd_core.flow.dis import FlowPx, Grey, dis_flow
+from nvd_core.scratch import Pictures
 
-Frames: TypeAlias = Sequence[UInt8[np.ndarray, "height width 3"]]
+Frames: TypeAlias = Pictures | Sequence[UInt8[np.ndarray, "height width 3"]] | UInt8[np.ndarray, "frame height width 3"]
 Homography: TypeAlias = Float64[np.ndarray, "3 3"]
 Points: TypeAlias = Float32[np.ndarray, "*shape 2"]
 
@@ -59,7 +60,7 @@ class Camera:
             if not 0 <= t + offset < len(self.frames):
                 continue
             places = moved(_resized(self.between(t, t + offset), 1 / self._zoom), pixel_grid(grey.shape))
-            there = cv2.remap(self.small(t + offset), places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            there = sampled(self.small(t + offset), places)
             motion = dis_flow(grey, there)
             motion[~is_inside(places, grey.shape)] = np.nan
             found[offset] = motion
@@ -108,16 +109,25 @@ def moved(homography: Homography, points: Points) -> Points:
     return cv2.perspectiveTransform(flat, homography).reshape(points.shape)
 
 
+def sampled(
+    picture: Num[np.ndarray, "height width *chan"], places: Points, outside: float | None = None
+) -> Num[np.ndarray, "rows columns *chan"]:
+    """A picture at places; outside it what its edge shows, or ``outside``."""
+    border = cv2.BORDER_REPLICATE if outside is None else cv2.BORDER_CONSTANT
+    x, y = (np.ascontiguousarray(places[..., axis]) for axis in (0, 1))
+    return cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=border, borderValue=outside or 0)
+
+
 def pixel_grid(shape: tuple[int, ...]) -> Float32[np.ndarray, "height width 2"]:
     """(x, y) of every pixel of a picture."""
     across, down = (np.arange(side, dtype=np.float32) for side in (shape[1], shape[0]))
     return np.stack(np.meshgrid(across, down), axis=-1)
 
 
-def is_inside(places: Points, shape: tuple[int, ...]) -> np.ndarray:
+def is_inside(places: Points, shape: tuple[int, ...]) -> Bool[np.ndarray, "*shape"]:
     """Which places lie in a picture."""
     last = np.array([shape[1] - 1, shape[0] - 1], np.float32)
-    return ((places >= 0) & (places <= last)).all(axis=-1)
+    return np.asarray(((places >= 0) & (places <= last)).all(axis=-1))
 
 
 def _agreed(flow_px: FlowPx) -> Homography:
