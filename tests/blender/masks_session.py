@@ -22,9 +22,9 @@ seen: dict = {}
 bpy.ops.wm.read_factory_settings(use_empty=True)
 bpy.ops.extensions.package_install_files(filepath=str(zip_path), repo="user_default", enable_on_install=True)
 package = "bl_ext.user_default.nvd_blender"
-compat, diagnostics, footage, jobs, mattes, objects, decompose = (
+compat, diagnostics, footage, jobs, mattes, objects, outlook, decompose = (
     __import__(f"{package}.{name}", fromlist=["*"])
-    for name in ("compat", "diagnostics", "footage", "jobs", "mattes", "objects", "operators.decompose")
+    for name in ("compat", "diagnostics", "footage", "jobs", "mattes", "objects", "outlook", "operators.decompose")
 )
 
 
@@ -132,6 +132,41 @@ with bpy.context.temp_override(edit_movieclip=clip):
     seen["clip_start"] = [footage.selected(bpy.context).start, footage.selected(bpy.context).timeline]
     clip.frame_start = 1
 
+# -- carried: the strip's frames 101 and 102 are trimmed away, and 103 stands at 23 -------------------------------
+still = strips.new_image(name="still", filepath=str(clips / "disc" / "mask.0105.png"), channel=4, frame_start=1)
+carried = {
+    "drawn": {"source": "MASK", "mask": tracked, "frames": "28, 24", "clock": "TIMELINE"},
+    "beside": {"source": "STRIP", "strip": "disc", "frames": "25"},
+    "still": {"source": "STRIP", "strip": "still", "frames": "26"},
+    "file": {"source": "FILE", "picture": "/nowhere/sign.png", "path": "/nowhere", "frames": "23"},
+    "alpha": {"source": "ALPHA", "frames": "25"},
+}
+ask(*({"name": name} | one for name, one in carried.items()))
+masks = mattes.masks_of(footage.selected(bpy.context))
+seen["keys"] = [[one["name"], Path(one["path"]).name, one.get("frame")] for one in masks.job]
+seen["carried_rendered"] = started(out / "carried").wait()
+scene.frame_current = 26
+ask({"source": "MASK", "mask": drawn}, {"source": "FILE"})
+seen["buttons"] = []
+for index, actions in ((0, ["ADD", "ADD", "CLEAR", "ADD"]), (1, ["ADD", "ADD"])):
+    scene.nvd.active_mask = index
+    for action in actions:
+        bpy.ops.nvd.carry_mask(action=action)
+        seen["buttons"].append(scene.nvd.masks[index].frames)
+        scene.frame_current -= 1
+seen["expected"] = []
+for wanted, find in (([], "nothing"), ([], "moving"), ([blender], "moving"), ([blender | {"frames": "25"}], "moving")):
+    ask(*wanted)
+    scene.nvd.settings.find = find
+    seen["expected"].append(outlook.expected(footage.selected(bpy.context)).seconds)
+with bpy.context.temp_override(edit_movieclip=clip):
+    clip.frame_start = 11
+    ask(blender | {"frames": "12"})
+    seen["clip_keys"] = [one["frame"] for one in mattes.masks_of(footage.selected(bpy.context)).job]
+    clip.frame_start = 1
+strips.remove(still)
+
+ask(blender)
 orphan = started(out / "orphan")
 orphan.stdin.close()  # what it sees of a Blender that is killed
 seen["orphan"] = [orphan.wait(), (out / "orphan" / "mattes").exists()]
@@ -146,6 +181,12 @@ refused = {
     "no_strip": {"source": "STRIP", "strip": "none"},
     "itself": {"source": "STRIP", "strip": "shot"},
     "too_short": {"source": "STRIP", "strip": "disc"},
+    "no_frames": {"frames": "12-14"} | blender,
+    "not_shown": {"frames": "29"} | blender,
+    "before": {"frames": "22"} | blender,
+    "many_files": {"source": "FILE", "picture": "a.png", "frames": "23 24"},
+    "no_picture": {"source": "FILE", "path": "/nowhere", "frames": "23"},
+    "ended": {"source": "STRIP", "strip": "disc", "frames": "28"},
 }
 disc.frame_final_end -= 2
 for name, wanted in refused.items():
@@ -195,7 +236,7 @@ ask(
     {"name": "sign", "source": "ALPHA"},
 )
 job = decompose.start_job(bpy.context, resume=False)
-poll_until(lambda: job.stage == "masks")
+poll_until(lambda: job.stage == "rasterise")
 job.abandon()
 job.end_by(time.monotonic() + 10)
 jobs._jobs.clear()
@@ -237,5 +278,10 @@ scene.nvd.active_mask = 0
 for source in ("FILE", "MASK", "STRIP", "ALPHA"):
     ask({"source": source, "mask": drawn})
     objects.draw_objects(Layout(notes := []), scene, are_strips=True)
-    seen["drawn"][source] = notes
+    scene.nvd.masks[0].frames = "12"
+    objects.draw_objects(Layout(carried := []), scene, are_strips=True)
+    seen["drawn"][source] = [notes, carried]
+ask()
+objects.draw_objects(Layout(notes := []), scene, are_strips=True)
+seen["drawn"][""] = notes
 (out / "seen.json").write_text(json.dumps(seen, default=str))

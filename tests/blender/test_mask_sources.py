@@ -125,6 +125,36 @@ def test_in_the_clip_editor_masks_keep_the_clips_time(session: Session):
     assert session.seen["clip_start"] == [11, None]
 
 
+def test_a_carried_mask_is_of_the_frame_under_the_playhead(session: Session):
+    assert session.seen["keys"] == [
+        ["drawn", "mask.0104.png", 104],
+        ["drawn", "mask.0108.png", 108],
+        ["beside", "mask.0104.png", 105],
+        ["still", "mask.0105.png", 106],
+        ["file", "sign.png", 103],
+        ["alpha", "alpha", None],
+    ]
+    assert session.seen["clip_keys"] == [102]
+
+
+def test_a_carried_mask_is_drawn_in_its_frames_alone(session: Session):
+    assert session.seen["carried_rendered"] == 0
+    pictures = {path.name: read_picture(path) for path in (session.out / "carried" / "mattes" / "0").iterdir()}
+    assert pictures.keys() == {"mask.0104.png", "mask.0108.png"}
+    for name, frame in (("mask.0104.png", 24), ("mask.0108.png", 28)):
+        moved = polygon(ASKED["tracked"], (ASKED["step"] * (frame - 1), 0))
+        assert iou(pictures[name][..., 0] > 32767, moved) > 0.99
+
+
+def test_the_button_takes_the_playheads_frame_and_a_picture_has_but_one(session: Session):
+    assert session.seen["buttons"] == ["26", "25, 26", "", "23", "22", "21"]
+
+
+def test_the_forecast_knows_what_has_to_be_carried_or_found(session: Session):
+    nothing, found, given, carried = session.seen["expected"]
+    assert nothing == given < found == carried
+
+
 @pytest.mark.parametrize(
     ("what", "words"),
     [
@@ -134,6 +164,12 @@ def test_in_the_clip_editor_masks_keep_the_clips_time(session: Session):
         ("hidden_layer", "The mask shows nothing (Drawn mask)"),
         ("nothing_drawn", "The mask shows nothing (Empty)"),
         ("no_strip", "There is no such movie or image strip (none)"),
+        ("no_frames", "'12-14' are no frames (object)"),
+        ("not_shown", "The mask is of frame 29, where shot is not shown (object). Frames 23 to 28 show it."),
+        ("before", "The mask is of frame 22, where shot is not shown"),
+        ("many_files", "One picture cannot be the mask of several frames (object)"),
+        ("no_picture", "The object has no mask"),
+        ("ended", "The strip disc is not there for that frame of shot"),
         ("itself", "The strip cannot be its own mask"),
         ("too_short", "The strip disc is not there for all frames of shot"),
         ("reversed", "The strip plays backwards (disc)"),
@@ -155,11 +191,11 @@ def test_rendering_ends_with_the_blender_that_asked_for_it(session: Session):
 
 
 def test_rendering_that_dies_has_words_and_leaves_nothing_half_done(session: Session):
-    assert session.seen["stage"] == ["masks", "running"]
+    assert session.seen["stage"] == ["rasterise", "running"]
     state, words, lacks_mattes, half = session.seen["killed"]
     assert (state, lacks_mattes, half) == ("failed", True, [])
     assert words.startswith("Blender, which renders the masks, ended with code -9")
-    assert "failed at masks" in session.seen["diagnostics"]
+    assert "failed at rasterise" in session.seen["diagnostics"]
 
 
 def test_rendering_can_be_cancelled(session: Session):
@@ -199,5 +235,12 @@ def test_objects_are_added_moved_and_removed(session: Session):
 
 
 def test_each_source_has_its_own_fields(session: Session):
-    drawn = {source: names[1:] for source, names in session.seen["drawn"].items()}
-    assert drawn == {"FILE": ["path"], "MASK": ["mask", "layer", "clock"], "STRIP": ["strip"], "ALPHA": []}
+    nothing = session.seen["drawn"].pop("")
+    drawn = {source: [names[1:] for names in both] for source, both in session.seen["drawn"].items()}
+    assert drawn == {
+        "FILE": [["path"], ["picture", "frames"]],
+        "MASK": [["mask", "layer", "clock"], ["mask", "layer", "clock", "frames"]],
+        "STRIP": [["strip"], ["strip", "frames"]],
+        "ALPHA": [[], []],
+    }
+    assert nothing == ["find"]
