@@ -22,10 +22,13 @@ seen: dict = {}
 bpy.ops.wm.read_factory_settings(use_empty=True)
 bpy.ops.extensions.package_install_files(filepath=str(zip_path), repo="user_default", enable_on_install=True)
 package = "bl_ext.user_default.nvd_blender"
-compat, diagnostics, footage, jobs, mattes, objects, outlook, decompose = (
+carried, compat, diagnostics, footage, jobs, mattes, objects, outlook, results, decompose = (
     __import__(f"{package}.{name}", fromlist=["*"])
-    for name in ("compat", "diagnostics", "footage", "jobs", "mattes", "objects", "outlook", "operators.decompose")
-)
+    for name in (
+        "carried", "compat", "diagnostics", "footage", "jobs", "mattes", "objects", "outlook", "results",
+        "operators.decompose",
+    )
+)  # fmt: skip
 
 
 def fails(operator, **options) -> str:
@@ -134,14 +137,14 @@ with bpy.context.temp_override(edit_movieclip=clip):
 
 # -- carried: the strip's frames 101 and 102 are trimmed away, and 103 stands at 23 -------------------------------
 still = strips.new_image(name="still", filepath=str(clips / "disc" / "mask.0105.png"), channel=4, frame_start=1)
-carried = {
+keyed = {
     "drawn": {"source": "MASK", "mask": tracked, "frames": "28, 24", "clock": "TIMELINE"},
     "beside": {"source": "STRIP", "strip": "disc", "frames": "25"},
     "still": {"source": "STRIP", "strip": "still", "frames": "26"},
     "file": {"source": "FILE", "picture": "/nowhere/sign.png", "path": "/nowhere", "frames": "23"},
     "alpha": {"source": "ALPHA", "frames": "25"},
 }
-ask(*({"name": name} | one for name, one in carried.items()))
+ask(*({"name": name} | one for name, one in keyed.items()))
 masks = mattes.masks_of(footage.selected(bpy.context))
 seen["keys"] = [[one["name"], Path(one["path"]).name, one.get("frame")] for one in masks.job]
 seen["carried_rendered"] = started(out / "carried").wait()
@@ -180,13 +183,13 @@ refused = {
     "nothing_drawn": {"source": "MASK", "mask": bpy.data.masks.new("Empty")},
     "no_strip": {"source": "STRIP", "strip": "none"},
     "itself": {"source": "STRIP", "strip": "shot"},
-    "too_short": {"source": "STRIP", "strip": "disc"},
     "no_frames": {"frames": "12-14"} | blender,
     "not_shown": {"frames": "29"} | blender,
     "before": {"frames": "22"} | blender,
     "many_files": {"source": "FILE", "picture": "a.png", "frames": "23 24"},
     "no_picture": {"source": "FILE", "path": "/nowhere", "frames": "23"},
     "ended": {"source": "STRIP", "strip": "disc", "frames": "28"},
+    "too_short": {"source": "STRIP", "strip": "disc"},
 }
 disc.frame_final_end -= 2
 for name, wanted in refused.items():
@@ -234,6 +237,7 @@ ask(
     {"name": "poly", "layer": "hard"} | blender,
     {"name": "disc", "source": "STRIP", "strip": "disc"},
     {"name": "sign", "source": "ALPHA"},
+    {"name": "blob", "layer": "soft", "frames": "25"} | blender,
 )
 job = decompose.start_job(bpy.context, resume=False)
 poll_until(lambda: job.stage == "rasterise")
@@ -251,6 +255,23 @@ seen["taken_up"] = [again.state, again.warnings]
 seen["whole"] = list(bpy.ops.nvd.decompose_clip(resume=True))
 seen["warnings"] = jobs.listed()[-1].warnings
 seen["left_by_jobs"] = list(map(str, jobs._place().iterdir()))
+
+# -- masks that were carried are corrected: a corner of one is painted white -------------------------------------------
+result = results.results()[0]
+result.frame_set(106)
+seen["correctable"] = [carried.has_masks(result, layer) for layer in ("blob", "poly")]
+bpy.ops.nvd.correct_mask(layer="blob")
+mask = bpy.context.scene.tool_settings.image_paint.canvas
+pixels = list(mask.pixels)
+pixels[: 4 * 10] = [1.0] * 40  # Blender counts from the bottom
+seen["unsaved"] = [len(carried.unsaved(result, "blob"))]
+mask.pixels[:] = pixels
+seen["unsaved"] += [len(carried.unsaved(result, "blob"))]
+bpy.ops.nvd.save_masks(layer="blob")
+seen["unsaved"] += [len(carried.unsaved(result, "blob")), Path(mask.filepath).name, mask.depth]
+seen["given"] = fails(bpy.ops.nvd.correct_mask, layer="poly")
+result.frame_set(109)
+seen["no_frame"] = fails(bpy.ops.nvd.correct_mask, layer="blob")
 
 # -- the list -------------------------------------------------------------------------------------------------
 ask()
@@ -279,8 +300,8 @@ for source in ("FILE", "MASK", "STRIP", "ALPHA"):
     ask({"source": source, "mask": drawn})
     objects.draw_objects(Layout(notes := []), scene, are_strips=True)
     scene.nvd.masks[0].frames = "12"
-    objects.draw_objects(Layout(carried := []), scene, are_strips=True)
-    seen["drawn"][source] = [notes, carried]
+    objects.draw_objects(Layout(with_frames := []), scene, are_strips=True)
+    seen["drawn"][source] = [notes, with_frames]
 ask()
 objects.draw_objects(Layout(notes := []), scene, are_strips=True)
 seen["drawn"][""] = notes

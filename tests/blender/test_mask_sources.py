@@ -18,7 +18,8 @@ from nvd_core.clip.pictures import read_picture, read_rgb
 from nvd_core.conventions import Size
 from nvd_core.demo_clip import write_clip
 from nvd_core.exr import read_exr
-from nvd_core.folder import read_manifest
+from nvd_core.folder import read_manifest, sha256
+from nvd_core.masks.files import coverage
 
 pytestmark = pytest.mark.skipif(not BLENDERS, reason="NVD_BLENDERS names no Python with bpy")
 
@@ -216,7 +217,7 @@ def test_a_job_takes_its_checkpoint_up_with_masks_that_were_rendered_again(sessi
 
 def test_drawn_masks_strips_and_alpha_end_up_in_the_layers(session: Session):
     manifest = read_manifest(session.out / "result")
-    assert manifest.layers == ("poly", "disc", "sign", "background")
+    assert manifest.layers == ("poly", "disc", "sign", "blob", "background")
     left = np.ones((SIZE.height, SIZE.width), bool)
     for number in USED:
         _, channels = read_exr(manifest.frame_path(session.out / "result", number))
@@ -228,6 +229,26 @@ def test_drawn_masks_strips_and_alpha_end_up_in_the_layers(session: Session):
         ):
             assert iou(channels[f"{layer}.alpha.V"] > 0.5, whole & left) > 0.98, (layer, number)
             left &= ~whole
+
+
+def test_a_carried_mask_is_corrected_in_blender_and_known_as_corrected(session: Session):
+    folder = session.out / "result" / "masks"
+    record = json.loads((folder / "masks.json").read_text())["files"]
+    changed = [name for name, digest in record.items() if sha256(folder / name) != digest]
+    assert changed == ["blob/blob.0106.png"]
+    assert len(record) == len(USED)
+    before = coverage(read_picture(folder / "blob" / "blob.0107.png"))[-1, :20]
+    after = coverage(read_picture(folder / changed[0]))[-1, :20]
+    assert (before[:10] == 0).all()
+    assert (after[:10] == 1).all()
+    assert (after[10:] == 0).all()
+    assert session.seen["correctable"] == [True, False]
+    assert session.seen["unsaved"] == [0, 1, 0, "blob.0106.png", 8]
+
+
+def test_only_masks_that_were_carried_are_corrected(session: Session):
+    assert "The masks of this layer were given (poly)" in session.seen["given"]
+    assert "There is no mask of this frame" in session.seen["no_frame"]
 
 
 def test_objects_are_added_moved_and_removed(session: Session):
