@@ -12,7 +12,7 @@ from typing import Final
 import bpy
 
 from nvd_core.errors import InputError
-from nvd_core.folder import Manifest, Source, inside, read_manifest
+from nvd_core.folder import Manifest, Source, inside, masks_path, read_manifest
 
 from . import compat
 from .compat import Node, Socket, Tree
@@ -20,6 +20,7 @@ from .layer_group import add_layer_group, fit_atlases, set_bottom
 from .results import (
     ATLAS_NODE,
     BUILT_KEY,
+    HAS_MASKS_KEY,
     LAYER_NODE,
     MODE_SWITCH,
     ONION,
@@ -70,12 +71,20 @@ def build_scene(folder: Path, manifest: Manifest) -> bpy.types.Scene:
             raise InputError("The result is damaged", where=folder, hint="Decompose the clip again.") from error
         _set_up(scene)
     source = manifest.source
+    lying_there = {mask["name"] for mask in manifest.masks if _is_derived(mask, source)}
+    for layer in manifest.layers:
+        node_of(scene, LAYER_NODE.format(layer))[HAS_MASKS_KEY] = layer in lying_there
     scene[BUILT_KEY] = 1 + max((one.get(BUILT_KEY, 0) for one in results()), default=0)
     scene.render.resolution_x, scene.render.resolution_y = source.width, source.height
     scene.render.fps = max(1, round(source.fps))
     scene.render.fps_base = scene.render.fps / source.fps
     scene.frame_start, scene.frame_end = source.first, source.last
     return scene
+
+
+def _is_derived(mask: dict[str, str], source: Source) -> bool:
+    """Whether an object's masks were carried or found: then they lie with the result."""
+    return Path(mask["path"]) == masks_path(Path(source.seen_from)) / mask["name"]
 
 
 def _set_up(scene: bpy.types.Scene) -> None:
@@ -135,7 +144,7 @@ def load_atlas(path: Path) -> bpy.types.Image:
     Raises:
         InputError: it is not there.
     """
-    image = _load(path, "Linear Rec.709" if path.suffix.lower() == ".exr" else None)
+    image = load_picture(path, "Linear Rec.709" if path.suffix.lower() == ".exr" else None)
     if path.suffix.lower() != ".exr" and image.alpha_mode != "STRAIGHT":
         image.alpha_mode = "STRAIGHT"
     return image
@@ -143,7 +152,7 @@ def load_atlas(path: Path) -> bpy.types.Image:
 
 def _build_tree(tree: Tree, folder: Path, manifest: Manifest) -> None:
     plate = _plate_node(tree, manifest.source)
-    passes = _load(manifest.frame_path(folder, manifest.source.first), "Non-Color")
+    passes = load_picture(manifest.frame_path(folder, manifest.source.first), "Non-Color")
     layers: list[Node] = []
     with _instead(passes, str(manifest.channels_path(folder))):
         for name in manifest.layers:
@@ -197,7 +206,7 @@ def _layer(
 
 
 def _plate_node(tree: Tree, source: Source) -> Node:
-    image = _load(Path(source.file), None)
+    image = load_picture(Path(source.file), None)
     _take_as_in_file(image, source)
     with _instead(image, ""):
         node = _sequence_node(tree, image, source)
@@ -225,8 +234,12 @@ def _set_frames(node: Node, source: Source) -> None:
     node.frame_start, node.frame_offset = source.first, source.first - 1
 
 
-def _load(path: Path, colorspace: str | None) -> bpy.types.Image:
-    """An image datablock of a file, apart from the user's own; ours is read again, unless it holds unsaved paint."""
+def load_picture(path: Path, colorspace: str | None) -> bpy.types.Image:
+    """An image datablock of a file, apart from the user's own; ours is read again, unless it holds unsaved paint.
+
+    Raises:
+        InputError: it is not there.
+    """
     ours = {path_of(image): image for image in bpy.data.images if OURS_KEY in image and not image.library}
     image = ours.get(Path(os.path.abspath(path)))  # noqa: PTH100 (asks no disk)
     if image is None:

@@ -21,6 +21,7 @@ _LAST_FRAME: Final = 1_048_574
 """The highest number that a scene's frame can have."""
 
 _LAST_NUMBER = re.compile(r"\d+(?=\D*$)")
+_MARKS = re.compile(r"#+(?=[^#]*$)")
 _AT_OWN_RATE = "Add it again without Adjust Playback Rate, or in a scene of its frame rate."
 
 
@@ -47,6 +48,10 @@ class Footage:
         """The part of a job that this settles."""
         settings = {"frames": f"{self.first}-{self.last}"} | ({} if self.fps is None else {"fps": self.fps})
         return {"clip": str(self.clip), "settings": settings, "shown": self.shown | {"turns": compat.TURNS_MOVIES}}
+
+    def picture(self, number: int) -> Path:
+        """The file of a frame of a picture sequence."""
+        return self.clip.with_name(_MARKS.sub(lambda marks: str(number).zfill(len(marks[0])), self.clip.name))
 
     def has(self, file: Path) -> bool:
         """Whether a file is this video, or a picture of this sequence."""

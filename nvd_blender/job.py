@@ -94,7 +94,7 @@ class Job:
     def start(self) -> None:
         """Start what renders the masks, if that has to be done, else the worker."""
         self._renders_masks = self.record.lacks_mattes
-        self.stage, self.done = "masks" if self._renders_masks else "start", 0.0
+        self.stage, self.done = "rasterise" if self._renders_masks else "start", 0.0
         try:
             self.record.settle("")
             self._process = self._started()

@@ -4,7 +4,7 @@ from typing import Any
 
 import bpy
 
-from . import atlas_files, compat, coverage
+from . import atlas_files, carried, compat, coverage
 from .labels import paragraph
 from .layer_group import CONTROLS
 from .layers import group_of, is_on
@@ -68,6 +68,12 @@ def _draw_layer(layout: bpy.types.UILayout, scene: bpy.types.Scene, layer: str, 
     _button(row, "nvd.exchange_atlas", scene, layer, text="", icon="FILEBROWSER")
     _button(row, "nvd.edit_atlas_elsewhere", scene, layer, text="", icon="WINDOW")
     _button(row, "nvd.revert_atlas", scene, layer, text="", icon="LOOP_BACK")
+    if carried.has_masks(scene, layer):
+        count = len(carried.unsaved(scene, layer))
+        row = layout.row(align=True)
+        _button(row, "nvd.correct_mask", scene, layer, text=f"Correct Mask{' *' * bool(count)}", icon="MOD_MASK")
+        if count:
+            _button(row, "nvd.save_masks", scene, layer, text="", icon="FILE_TICK")
     if atlas_files.is_newer_on_disk(atlas):
         paragraph(layout, "Another program has saved this atlas. Reload it, or save yours over it.", icon="ERROR")
 

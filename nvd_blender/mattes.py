@@ -21,7 +21,7 @@ from nvd_core.settings import ALPHA
 
 from . import compat, footage
 from .footage import Selected
-from .objects import NVD_PG_mask
+from .objects import NVD_PG_mask, frames_of, is_carried
 from .records import MATTES, MATTES_WANTED
 
 
@@ -54,22 +54,23 @@ def masks_of(chosen: Selected) -> Masks:
         InputError: one of them is not there, or cannot be matched with the frames.
     """
     job, blender, mattes = [], set(), []
+    used = range(chosen.footage.first, chosen.footage.last + 1)
     for item in chosen.scene.nvd.masks:
+        keys = _keys(item, chosen)
         if item.source == "MASK":
             folder = str(len(mattes))
-            mattes.append({"folder": folder, **_drawn(item, chosen)})
+            mattes.append({"folder": folder, "numbers": keys or list(used), **_drawn(item, chosen)})
             blender.add(item.mask)
-            job.append({"name": item.name, "path": f"{MATTES}/{folder}"})
+            whole = f"{MATTES}/{folder}"
+            sources = [{"path": f"{whole}/mask.{key:04d}.png", "frame": key} for key in keys] or [{"path": whole}]
         elif item.source == "STRIP":
-            job.append({"name": item.name, **_beside(item, chosen)})
+            sources = _beside(item, chosen, keys)
         elif item.source == "ALPHA":
-            job.append({"name": item.name, "path": ALPHA})
-        elif item.path:
-            job.append({"name": item.name, "path": bpy.path.abspath(item.path)})
+            sources = [{"path": ALPHA}]
         else:
-            raise _unnamed(item)
-    numbers = {"first": chosen.footage.first, "last": chosen.footage.last}
-    return Masks(job, blender, {"size": list(chosen.size), **numbers, "mattes": mattes})
+            sources = [_file(item, keys)]
+        job += [{"name": item.name, **source} for source in sources]
+    return Masks(job, blender, {"size": list(chosen.size), "first": used.start, "mattes": mattes})
 
 
 def rendering_command(place: Path) -> Sequence[str]:
@@ -79,6 +80,34 @@ def rendering_command(place: Path) -> Sequence[str]:
         return [sys.executable, str(script), str(place), str(core)]
     quiet = ["-b", "--factory-startup", "--python-exit-code", "1"]
     return [bpy.app.binary_path, *quiet, "--python", str(script), "--", str(place), str(core)]
+
+
+def _keys(item: NVD_PG_mask, chosen: Selected) -> list[int]:
+    """The plate numbers that a mask is carried from; none where there is a mask for every frame."""
+    if not is_carried(item):
+        return []
+    used, shown_at = chosen.footage, chosen.start if chosen.timeline is None else chosen.timeline
+    numbers = [used.first + frame - shown_at for frame in frames_of(item)]
+    for number in numbers:
+        if not used.first <= number <= used.last:
+            raise InputError(
+                f"The mask is of frame {number - used.first + shown_at}, where {chosen.name} is not shown",
+                where=item.name,
+                hint=f"Frames {shown_at} to {shown_at + used.last - used.first} show it.",
+            )
+    return numbers
+
+
+def _file(item: NVD_PG_mask, keys: Sequence[int]) -> dict[str, Any]:
+    """Files that the user has named."""
+    path = bpy.path.abspath(item.picture if keys else item.path)
+    if not path:
+        raise _unnamed(item)
+    if len(keys) > 1:
+        raise InputError(
+            "One picture cannot be the mask of several frames", where=item.name, hint="Name one; add the object again."
+        )
+    return {"path": path, "frame": keys[0]} if keys else {"path": path}
 
 
 def _drawn(item: NVD_PG_mask, chosen: Selected) -> dict[str, Any]:
@@ -103,8 +132,11 @@ def _drawn(item: NVD_PG_mask, chosen: Selected) -> dict[str, Any]:
     return {"mask": mask.name, "layer": item.layer, "start": start}
 
 
-def _beside(item: NVD_PG_mask, chosen: Selected) -> dict[str, Any]:
-    """Another strip's footage, and the frame of it that is shown together with the first frame used."""
+def _beside(item: NVD_PG_mask, chosen: Selected, keys: Sequence[int]) -> list[dict[str, Any]]:
+    """Another strip's footage, and the frame of it that is shown together with the first frame used.
+
+    Where the mask is carried, its pictures that are shown together with those frames.
+    """
     if chosen.timeline is None:
         raise InputError(
             "A strip cannot be the mask of a movie clip", where=item.name, hint="Decompose in the Sequencer."
@@ -118,16 +150,24 @@ def _beside(item: NVD_PG_mask, chosen: Selected) -> dict[str, Any]:
         raise InputError("There is no such movie or image strip", where=item.strip, hint="Choose another as mask.")
     found = footage.from_strip(strip, chosen.scene)
     if footage.is_still(strip):
-        return {"path": str(found.clip)}
-    later = chosen.timeline - footage.timeline_start(strip)
-    first = found.first + later
-    if later < 0 or first + chosen.footage.last - chosen.footage.first > found.last:
+        return [{"path": str(found.clip), "frame": key} for key in keys] or [{"path": str(found.clip)}]
+    first = found.first + chosen.timeline - footage.timeline_start(strip)
+    later = first - chosen.footage.first
+    used = keys or (chosen.footage.first, chosen.footage.last)
+    if used[0] + later < found.first or used[-1] + later > found.last:
+        frames = "that frame" if len(keys) == 1 else "these frames" if keys else "all frames"
         raise InputError(
-            f"The strip {strip.name} is not there for all frames of {chosen.name}",
+            f"The strip {strip.name} is not there for {frames} of {chosen.name}",
             where=item.name,
             hint="Let it begin no later and end no sooner.",
         )
-    return {"path": str(found.clip), "first": first}
+    if keys and strip.type == "MOVIE":
+        raise InputError(
+            "A frame of a movie cannot be carried", where=strip.name, hint="Use a strip of pictures, or a Blender Mask."
+        )
+    return [{"path": str(found.picture(key + later)), "frame": key} for key in keys] or [
+        {"path": str(found.clip), "first": first}
+    ]
 
 
 def _unnamed(item: NVD_PG_mask) -> InputError:

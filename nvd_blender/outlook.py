@@ -13,9 +13,10 @@ import bpy
 from nvd_core.errors import InputError, NvdError
 from nvd_core.folder import check_space, free_bytes
 from nvd_core.forecast import Forecast, Needs
-from nvd_core.settings import Settings
+from nvd_core.settings import MaskSource, Settings
 
 from .footage import Selected
+from .objects import is_carried
 from .properties import chosen_settings
 
 _FRESH_S: Final = 5.0
@@ -48,9 +49,12 @@ def expected(chosen: Selected) -> Forecast | None:
     """
     if not all(chosen.size):
         return None
-    frames, layers = chosen.footage.last - chosen.footage.first + 1, len(chosen.scene.nvd.masks) + 1
-    settings = Settings(**chosen_settings(chosen.scene))
-    return Needs(chosen.size, frames, layers, settings).forecast(os.cpu_count() or 1)
+    frames, settings = chosen.footage.last - chosen.footage.first + 1, Settings(**chosen_settings(chosen.scene))
+    masks = [  # of which only the names count, and that there is a frame
+        MaskSource(name=item.name, path=item.source, frame=chosen.footage.first if is_carried(item) else None)
+        for item in chosen.scene.nvd.masks
+    ]
+    return Needs.of(chosen.size, frames, masks, settings).forecast(os.cpu_count() or 1)
 
 
 def refuse_without_room(chosen: Selected) -> None:

@@ -1,5 +1,7 @@
 """The sidebar of the Sequencer and the Clip editor: what to decompose, how far it is, what came out."""
 
+from typing import Final
+
 import bpy
 
 from nvd_core.errors import NvdError, SetupError
@@ -10,6 +12,8 @@ from .objects import draw_objects
 from .progress import draw_jobs
 from .properties import NVD_PG_settings
 from .results import results
+
+_SHOWN_ABOVE: Final = ("preset", "find")
 
 
 class _Panel:
@@ -56,8 +60,9 @@ def _draw_job(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
     header, body = layout.panel("nvd_options", default_closed=True)
     header.label(text="Options")
     if body:
-        for name in filter("preset".__ne__, NVD_PG_settings.__annotations__):
-            body.prop(scene.nvd.settings, name)
+        for name in NVD_PG_settings.__annotations__:
+            if name not in _SHOWN_ABOVE:
+                body.prop(scene.nvd.settings, name)
         body.prop(scene.nvd, "folder")
 
 

@@ -17,7 +17,9 @@ _PICTURE: Final = 8.0
 _SMALL_PICTURE: Final = 4.0
 
 _STAGES: Final = {
+    "rasterise": "Drawing the masks",
     "start": "Starting the engine",
+    "masks": "Finding and carrying masks",
     "prepare": "Reading the clip",
     "cuts": "Looking for cuts",
     "solve": "Following the layers",

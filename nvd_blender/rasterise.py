@@ -35,10 +35,10 @@ def main() -> None:
     with bpy.data.libraries.load(str(folder / "masks.blend")) as (stored, loaded):
         loaded.masks = stored.masks
     out = folder / f"mattes.{os.getpid()}.part"
-    frames = [(one, number) for one in asked["mattes"] for number in range(asked["first"], asked["last"] + 1)]
-    _say(protocol.Stage(name="masks"))
+    frames = [(one, number) for one in asked["mattes"] for number in one["numbers"]]
+    _say(protocol.Stage(name="rasterise"))
     for done, (one, number) in enumerate(frames, 1):
-        if number == asked["first"]:
+        if number == one["numbers"][0]:
             node.mask = _chosen(bpy.data.masks[one["mask"]], one["layer"])
         scene.frame_set(one["start"] + number - asked["first"])
         scene.render.filepath = str(out / one["folder"] / f"mask.{number:04d}.png")

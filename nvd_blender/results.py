@@ -19,6 +19,9 @@ from .footage import pattern_of
 BUILT_KEY: Final = "nvd_built"
 """Custom property of a result's scene: counts up, so that the newest is known."""
 
+HAS_MASKS_KEY: Final = "nvd_has_masks"
+"""Custom property of a layer's node: whether its masks were carried or found, and lie with the result."""
+
 PLATE_NODE: Final = "Plate"
 
 PASSES_NODE: Final = "Passes of {}"

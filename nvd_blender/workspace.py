@@ -71,8 +71,8 @@ def _steps(workspace: str, scene: str, layer: str) -> Iterator[bool]:
     yield from _until(lambda: window() is None or _is_composited(window().scene))
     yield from _until(lambda: window() is None or _turn_to_layers(_viewer_area(window())))
     if window():
-        _fit(window(), _atlas_area(window()))
-        _fit(window(), _viewer_area(window()))
+        fit(window(), _atlas_area(window()))
+        fit(window(), _viewer_area(window()))
         with _override(window(), _nodes_area(window())):
             bpy.ops.node.view_all()
 
@@ -145,7 +145,7 @@ def _turn_to_layers(area: bpy.types.Area) -> bool:
     return sidebar.active_panel_category == _NAME
 
 
-def _fit(window: bpy.types.Window, area: bpy.types.Area) -> None:
+def fit(window: bpy.types.Window, area: bpy.types.Area) -> None:
     """Show the whole picture beside the sidebar and above the shelf, which Blender draws over it."""
     space, region = area.spaces.active, _region(area, "WINDOW")
     right_px = _region(area, "UI").width if space.show_region_ui else 0

@@ -64,8 +64,10 @@ class Decompose:
     mask: Annotated[
         UseAppendAction[tuple[str, ...]],
         arg(
-            metavar="NAME=PATH",
-            help="An object's masks: a folder, one picture, a video, or alpha: the clip's own. Front to back.",
+            metavar="NAME[@FRAME]=PATH",
+            help="An object's masks: a folder, one picture, a video, or alpha: the clip's own. Front to back. With "
+            "@FRAME a mask of that frame alone, carried to the others; there PATH may be box:LEFT,TOP,RIGHT,BOTTOM or "
+            "clicks:X,Y;X,Y;out:X,Y.",
         ),
     ] = ()
     settings: OmitArgPrefixes[Settings] = field(default_factory=Settings)
@@ -286,9 +288,8 @@ def _show(event: protocol.Event, advance: Advance) -> None:
 
 def _forecast(job: Job) -> Forecast:
     info = open_clip(Path(job.clip), job.settings.fps).info
-    return Needs(info.size, len(parse_range(job.settings.frames, info)), len(job.masks) + 1, job.settings).forecast(
-        WORKERS
-    )
+    frames = len(parse_range(job.settings.frames, info))
+    return Needs.of(info.size, frames, job.masks, job.settings).forecast(WORKERS)
 
 
 def _shown(items: Iterable[Item], count: int, what: str) -> Iterable[Item]:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, final
 
 from nvd_core.protocol import Event, Progress, Stage
 from nvd_core.steps import Result, mapped
 
-SHARES: Final = {"prepare": 0.05, "cuts": 0.01, "solve": 0.62, "frames": 0.16, "measure": 0.11, "report": 0.05}
+SHARES: Final = {
+    "masks": 0.2,
+    "prepare": 0.05,
+    "cuts": 0.01,
+    "solve": 0.62,
+    "frames": 0.16,
+    "measure": 0.11,
+    "report": 0.05,
+}
 """Rough part of a job's time that each phase takes, in their order."""
 
 
@@ -21,9 +29,11 @@ class Ledger:
     """Seconds and CPU seconds by stage.
 
     Attributes:
+        shares: the phases of the job, in their order, and the rough part of its time that each takes.
         stages: ``name``, ``layer``, ``seconds`` and ``cpu_seconds`` of each, in order.
     """
 
+    shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
     stages: list[dict[str, Any]] = field(default_factory=list)
     _started: float = field(default_factory=time.monotonic)
     _opened: tuple[Stage, float, float] = field(init=False)
@@ -35,8 +45,9 @@ class Ledger:
             name: one of :data:`SHARES`.
             events: stages, and progress within the phase as events or bare numbers from 0 to 1.
         """
-        names = list(SHARES)
-        before = sum(SHARES[other] for other in names[: names.index(name)])
+        names, whole = list(self.shares), sum(self.shares.values())
+        before = sum(self.shares[other] for other in names[: names.index(name)]) / whole
+        share = self.shares[name] / whole
 
         def tell(event: Event | float) -> Event:
             if isinstance(event, Stage):
@@ -44,7 +55,7 @@ class Ledger:
                 self._open(event)
             if isinstance(event, Progress):
                 event = event.done
-            return self._progress(before + SHARES[name] * event) if isinstance(event, (int, float)) else event
+            return self._progress(before + share * event) if isinstance(event, (int, float)) else event
 
         self._open(Stage(name=name))
         yield Stage(name=name)

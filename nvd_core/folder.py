@@ -134,6 +134,16 @@ def checkpoint_path(folder: Path) -> Path:
     return folder / "checkpoint"
 
 
+def masks_path(folder: Path) -> Path:
+    """Where the masks lie that were not given but found or carried, a folder for each object."""
+    return folder / "masks"
+
+
+def masks_record_path(folder: Path) -> Path:
+    """What is known of those masks."""
+    return masks_path(folder) / "masks.json"
+
+
 def report_path(folder: Path) -> Path:
     """Where the report lies."""
     return folder / "report"
@@ -147,7 +157,12 @@ def log_path(folder: Path) -> Path:
 def is_ours(folder: Path) -> bool:
     """Whether a folder is a decomposition, finished or not."""
     only_lock = [path.name for path in folder.iterdir()] == [LOCK]
-    return manifest_path(folder).is_file() or checkpoint_path(folder).is_dir() or only_lock
+    return (
+        manifest_path(folder).is_file()
+        or checkpoint_path(folder).is_dir()
+        or masks_record_path(folder).is_file()
+        or only_lock
+    )
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from math import inf
 from typing import Final, NamedTuple
 
 from nvd_core.conventions import Size, working_size
 from nvd_core.errors import MemoryLimitError, UsageError
-from nvd_core.settings import QUALITY, Settings, starts_from, working_lines
+from nvd_core.settings import QUALITY, MaskSource, Settings, has_to_find, starts_from, working_lines
 
 FRAME_BYTES_PX: Final = 6.0
 LAYER_BYTES_PX: Final = 12.0
@@ -31,6 +32,9 @@ _BY_GRADIENTS: Final = 2.1
 
 _UNREFINED: Final = 0.21
 """Part of that solving which is left where the preset refines nothing."""
+
+_CARRY_S_FRAME: Final = 0.45
+"""CPU seconds to carry an object's mask to a frame."""
 
 _BASE_BYTES: Final = 0.2e9
 _MATCHES_BYTES: Final = 0.45e9
@@ -118,12 +122,22 @@ class Needs:
         frames: how many are used.
         layers: objects and the background.
         settings: of the job.
+        carried: how many of the objects have masks on a few frames alone, or none.
     """
 
     plate: Size
     frames: int
     layers: int
     settings: Settings
+    carried: int = 0
+
+    @classmethod
+    def of(cls, plate: Size, frames: int, masks: Collection[MaskSource], settings: Settings) -> Needs:
+        """Those of a job with such masks; where objects have to be found, one is expected."""
+        names, carried = {one.name for one in masks}, {one.name for one in masks if one.frame is not None}
+        if has_to_find(masks, frames, settings):
+            return cls(plate, frames, 2, settings, 1)
+        return cls(plate, frames, len(names) + 1, settings, len(carried))
 
     @property
     def disk_bytes(self) -> float:
@@ -137,6 +151,7 @@ class Needs:
         solve_s = _SOLVE_S_FRAME * self.frames + _SOLVE_S_PX * self._working_px
         solve_s *= _BY_GRADIENTS if self.settings.solver == "neural" else 1
         solve_s *= 1 if QUALITY[self.settings.preset].refines else _UNREFINED
+        solve_s += _CARRY_S_FRAME * self.frames * self.carried
         return solve_s + _EXPORT_S_PX * self.plate.width * self.plate.height * self.frames
 
     def memory_bytes(self, at_once: int) -> float:

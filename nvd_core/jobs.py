@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from nvd_core.errors import UsageError
+from nvd_core.masks.marks import is_marks, parse_marks
 from nvd_core.settings import ALPHA, Job, MaskSource, Settings
 
 _SETTINGS = TypeAdapter(Settings)
@@ -47,12 +48,12 @@ def read_job(path: Path) -> Job:
     except ValidationError as error:
         raise _refused(error, path) from None
     base = path.absolute().parent
-    masks = tuple(mask if mask.path == ALPHA else replace(mask, path=str(base / mask.path)) for mask in job.masks)
+    masks = tuple(mask if _is_no_path(mask) else replace(mask, path=str(base / mask.path)) for mask in job.masks)
     return replace(job, clip=job.clip and str(base / job.clip), masks=masks)
 
 
 def parse_mask(text: str) -> MaskSource:
-    """``NAME=PATH`` or ``NAME=alpha`` as given on the command line.
+    """``NAME=PATH``, ``NAME=alpha`` or ``NAME@FRAME=PATH`` as given on the command line.
 
     Raises:
         UsageError: it is not of that form.
@@ -60,7 +61,18 @@ def parse_mask(text: str) -> MaskSource:
     name, equals, path = text.partition("=")
     if not (name and equals and path):
         raise UsageError(f"--mask {text} says no layer", hint="Write it as --mask NAME=PATH.")
-    return MaskSource(name=name, path=path)
+    name, at, frame = name.partition("@")
+    if at and not frame.isdecimal():
+        raise UsageError(f"--mask {text} says no frame", hint="Write it as --mask NAME@FRAME=PATH.")
+    if is_marks(path):
+        parse_marks(path)
+        if not at:
+            raise UsageError(f"--mask {text} does not say which frame is marked", hint="Write NAME@FRAME=.")
+    return MaskSource(name=name, path=path, frame=int(frame) if at else None)
+
+
+def _is_no_path(mask: MaskSource) -> bool:
+    return mask.path == ALPHA or is_marks(mask.path)
 
 
 def _refused(error: ValidationError, where: object) -> UsageError:

@@ -22,7 +22,7 @@ from nvd_core import __version__
 from nvd_core.checkpoints import Checkpoints, save_arrays
 from nvd_core.clip import ClipInfo, open_clip, parse_range
 from nvd_core.conventions import Size
-from nvd_core.costs import Ledger, peak_memory_bytes
+from nvd_core.costs import SHARES, Ledger, peak_memory_bytes
 from nvd_core.decomposition import Decomposition
 from nvd_core.diagnosis import Examination
 from nvd_core.diagnosis.cut import find_cuts, scene_cut
@@ -42,6 +42,7 @@ from nvd_core.folder import (
     is_ours,
     log_path,
     manifest_path,
+    masks_path,
     nearest,
     report_path,
     sweep,
@@ -54,9 +55,11 @@ from nvd_core.measure import measure
 from nvd_core.parallel import WORKERS
 from nvd_core.previews import preview_of_masks
 from nvd_core.protocol import Artifact, Caution, Done, Event, Metric, encode
-from nvd_core.settings import ALPHA, Job, MaskSource, Settings, Shown, Solver, starts_from, working_lines
+from nvd_core.roto import Wanted, clear_unfinished, is_little, rotoscope
+from nvd_core.settings import ALPHA, Job, MaskSource, Settings, Shown, Solver, has_to_find, starts_from, working_lines
 from nvd_core.shot import Shot, prepare
 from nvd_core.solution import Solution
+from nvd_core.steps import Result, mapped
 
 _LEAST_PX: Final = 32
 
@@ -101,7 +104,7 @@ def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Even
     if not job.clip:
         raise UsageError("The job names no clip", hint="Write it as clip = 'PATH'.")
     _check_settings(job.settings)
-    ledger, solve = Ledger(), _SOLVERS[job.settings.solver]()
+    solve = _SOLVERS[job.settings.solver]()
     _check_folder(folder)
     clip = open_clip(Path(job.clip), job.settings.fps)
     yield from clip.info.cautions
@@ -110,21 +113,41 @@ def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Even
     if min(clip.info.size) < _LEAST_PX:
         raise InputError(f"The clip is {clip.info.size}, too small to follow anything in it", where=clip.info.path)
     numbers = parse_range(job.settings.frames, clip.info)
-    mattes = open_mattes(job.masks, clip.info, numbers)
-    needs = Needs(clip.info.size, len(numbers), len(mattes.layers), job.settings)
+    open_mattes([mask for mask in job.masks if mask.frame is None], clip.info, numbers)
+    needs = Needs.of(clip.info.size, len(numbers), job.masks, job.settings)
     takes = needs.forecast(WORKERS)
     check_space(folder, takes.disk_bytes)
     takes.check_memory()
     at_once = needs.plates_at_once(WORKERS)
+    is_lacking = is_little(job.masks) or has_to_find(job.masks, len(numbers), job.settings)
+    ledger, told = Ledger(SHARES if is_lacking else {name: SHARES[name] for name in SHARES if name != "masks"}), []
+    if is_lacking:
+        wanted = Wanted(clip, numbers, job.masks, masks_path(folder), nearest(folder), at_once)
+        with _occupied(folder):
+            masks = yield from ledger.phase("masks", _heard(rotoscope(wanted), told))
+        job = replace(job, masks=masks)
+    mattes = open_mattes(job.masks, clip.info, numbers)
     reading = prepare(clip, mattes, numbers, working_lines(job.settings), nearest(folder), at_once)
     shot = yield from ledger.phase("prepare", reading)
     with _occupied(folder):
-        yield from _logged(_solve_and_export(job, shot, solve, folder, ledger, resume=resume), folder, anew=not resume)
+        events = _solve_and_export(job, shot, solve, folder, ledger, told, resume=resume)
+        yield from _logged(events, folder, anew=not resume)
     yield Done(folder=str(folder))
 
 
+def _heard(events: Generator[Event, None, Result], told: list[Caution]) -> Generator[Event, None, Result]:
+    """The same events; what its owner should know is noted, too."""
+
+    def note(event: Event) -> Event:
+        if isinstance(event, Caution):
+            told.append(event)
+        return event
+
+    return mapped(events, note)
+
+
 def _solve_and_export(
-    job: Job, shot: Shot, solve: Solve, folder: Path, ledger: Ledger, *, resume: bool
+    job: Job, shot: Shot, solve: Solve, folder: Path, ledger: Ledger, told: list[Caution], *, resume: bool
 ) -> Generator[Event, None, None]:
     """All that writes to the folder."""
     checkpoints = Checkpoints.open(folder, _fingerprint(job, shot), resume=resume)
@@ -134,7 +157,7 @@ def _solve_and_export(
     yield from cautions(diagnoses)
     yield from preview_of_masks(shot, checkpoints.folder)
     solution = yield from ledger.phase("solve", solve(shot, job.settings, checkpoints))
-    manifest = yield from ledger.phase("frames", _export(job, shot, solution, folder, checkpoints))
+    manifest = yield from ledger.phase("frames", _export(job, shot, solution, folder, checkpoints, told))
     del solution  # its atlases are on disk now
     examination = Examination(shot.numbers, shot.clip.info.size)
     made = Decomposition(folder, manifest, shot.at_once)
@@ -166,14 +189,14 @@ def _logged(events: Generator[Event, None, None], folder: Path, *, anew: bool) -
 
 
 def _export(
-    job: Job, shot: Shot, solution: Solution, folder: Path, checkpoints: Checkpoints
+    job: Job, shot: Shot, solution: Solution, folder: Path, checkpoints: Checkpoints, told: list[Caution]
 ) -> Generator[Event | float, None, Manifest]:
     """Write atlases, frames and solution; the manifest that names them is returned, not yet written."""
     info = shot.clip.info
     if checkpoints.load("exporting") is None:
         _clear_results(folder)
         checkpoints.save("exporting", {})
-    files, cautions = {}, [f"{one.message}. {one.hint}" for one in info.cautions]
+    files, cautions = {}, [f"{one.message}. {one.hint}" for one in (*info.cautions, *told)]
     for layer in solution.layers:
         files[layer] = write_atlas(folder, layer, solution.atlas(layer))
         yield Artifact(path=str(folder / files[layer].painted))
@@ -313,6 +336,7 @@ def _occupied(folder: Path) -> Iterator[None]:
         if not manifest_path(folder).exists() and not any(checkpoint_path(folder).glob("*.safetensors")):
             shutil.rmtree(checkpoint_path(folder), ignore_errors=True)
             log_path(folder).unlink(missing_ok=True)
+        clear_unfinished(masks_path(folder))
         lock.release()
         with suppress(OSError):  # on Windows another job may have opened it already
             (folder / LOCK).unlink(missing_ok=True)

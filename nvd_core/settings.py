@@ -6,6 +6,7 @@ field names become flags, the text beside a field its help, the bounds its check
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -14,6 +15,7 @@ from annotated_types import Interval, MinLen, doc
 Solver = Literal["lattice", "neural"]
 Preset = Literal["preview", "standard", "final", "paper"]
 Start = Literal["lattice", "none"]
+Find = Literal["moving", "nothing"]
 Residual = Literal["editing", "fidelity"]
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -44,6 +46,10 @@ class Settings:
         doc("editing: light alone, best for painted edits; fidelity: light that follows the plate more closely."),
     ] = "editing"
     frames: Annotated[str, doc("Plate frame numbers to use, as 1001-1050; all if empty.")] = ""
+    find: Annotated[
+        Find,
+        doc("Objects where no mask is given: moving: what moves against the camera; nothing: all is one background."),
+    ] = "moving"
     height: Annotated[
         Annotated[int, Interval(ge=64, le=4320)] | None,
         doc("Lines that the clip is solved at; results are at the plate's size all the same. Default: by preset."),
@@ -106,9 +112,12 @@ class MaskSource:
 
     Attributes:
         name: of the layer.
-        path: folder of pictures, one picture, a video, or :data:`ALPHA`.
+        path: folder of pictures, one picture, a video, or :data:`ALPHA`. Of a single frame, one picture, or what
+            :func:`nvd_core.masks.marks.parse_marks` reads: a box or clicks.
         first: its own number of the mask for the first frame used, the others follow; by default masks fit by their
             numbers or, failing that, by order.
+        frame: the plate's number of the only frame that it is of. There may be several such masks of an object; they
+            are carried to all other frames.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
@@ -116,6 +125,7 @@ class MaskSource:
     name: str
     path: Annotated[str, MinLen(1)]
     first: int | None = None
+    frame: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +197,11 @@ QUALITY: Final[dict[Preset, Quality]] = {
     "paper": Quality(lines=480, refines=False, offsets=(), density=2.0, atlas_rounds=0),
 }
 """What ``paper`` says of the lattice is never asked."""
+
+
+def has_to_find(masks: Collection[MaskSource], frames: int, settings: Settings) -> bool:
+    """Whether objects are looked for: where no mask is given, in more than a single frame."""
+    return not masks and frames > 1 and settings.find == "moving"
 
 
 def starts_from(settings: Settings) -> Start:

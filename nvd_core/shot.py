@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, final
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import Num, UInt8
 
-from nvd_core.clip import Clip, Plate
+from nvd_core.clip import Clip, ClipInfo, Plate
 from nvd_core.clip.colour import to_display, to_uint8
 from nvd_core.conventions import Size, working_size
 from nvd_core.errors import InputError
@@ -125,18 +125,21 @@ def prepare(
                 where=source.path,
                 hint="White marks the object.",
             )
-    return Shot(clip, mattes, numbers, frames, tuple(alphas), _digest(clip, mattes, numbers), at_once)
-
-
-def _digest(clip: Clip, mattes: Mattes, numbers: range) -> str:
-    """Of the content of every file that the frames used come from."""
-    digest = hashlib.sha256()
-    files = list(clip.info.files)
-    if len(files) == clip.info.count:
-        files = files[numbers.start - clip.info.first : numbers.stop - clip.info.first]
+    files = files_of(clip.info, numbers)
     for source in mattes.sources:
-        chosen = [source.pictures[number] for number in numbers] if source.pictures else [source.path]
-        files += dict.fromkeys(chosen)
+        files += dict.fromkeys([source.pictures[number] for number in numbers] if source.pictures else [source.path])
+    return Shot(clip, mattes, numbers, frames, tuple(alphas), digest_of(files), at_once)
+
+
+def files_of(info: ClipInfo, numbers: range) -> list[Path]:
+    """The files that frames come from."""
+    files = list(info.files)
+    return files[numbers.start - info.first : numbers.stop - info.first] if len(files) == info.count else files
+
+
+def digest_of(files: Iterable[Path]) -> str:
+    """Of the content of files, in their order."""
+    digest = hashlib.sha256()
     for file in files:
         with Path(file).open("rb") as opened:
             digest.update(hashlib.file_digest(opened, "sha256").digest())

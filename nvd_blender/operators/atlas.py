@@ -1,4 +1,7 @@
-"""What can be done with a layer's atlas: paint, save, reload, exchange, revert, edit in another program."""
+"""What can be done with a layer's atlas: paint, save, reload, exchange, revert, edit in another program.
+
+And with its masks, where they were carried or found: correct them.
+"""
 
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -7,7 +10,7 @@ import bpy
 
 from nvd_core.errors import InputError, NvdError, SetupError
 
-from .. import atlas_files, layers
+from .. import atlas_files, carried, layers, workspace
 from ..results import atlas_nodes, path_of, results
 
 
@@ -45,15 +48,18 @@ def find_layer(context: bpy.types.Context, result: str, layer: str) -> Found:
     raise InputError("There is no result to paint on", hint="Decompose a clip first.")
 
 
-def set_canvas(context: bpy.types.Context, found: Found) -> None:
-    """Make an atlas the paint canvas here and in its result, and show it in the Image editors that show one."""
-    for one in {context.scene, found.scene}:
+def set_canvas(context: bpy.types.Context, scene: bpy.types.Scene, image: bpy.types.Image) -> None:
+    """Make a picture of a result the paint canvas here and there, and show it in the Image editors beside the shot."""
+    for one in {context.scene, scene}:
         paint = one.tool_settings.image_paint
-        paint.mode, paint.canvas = "IMAGE", found.atlas
+        paint.mode, paint.canvas = "IMAGE", image
     for area in context.screen.areas if context.screen else ():
         space = area.spaces.active
         if area.type == "IMAGE_EDITOR" and not (space.image and space.image.type == "COMPOSITING"):
-            space.image, space.ui_mode = found.atlas, "PAINT"
+            fits = space.image and tuple(space.image.size) == tuple(image.size)
+            space.image, space.ui_mode = image, "PAINT"
+            if not fits:
+                workspace.fit(context.window, area)
 
 
 class OfLayer:
@@ -85,7 +91,7 @@ class NVD_OT_paint_atlas(OfLayer, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context, found: Found) -> None:
         """Set the canvas."""
-        set_canvas(context, found)
+        set_canvas(context, found.scene, found.atlas)
 
 
 class NVD_OT_save_atlas(OfLayer, bpy.types.Operator):
@@ -157,7 +163,7 @@ class NVD_OT_exchange_atlas(OfLayer, bpy.types.Operator):
         if not path.is_file():
             raise InputError("There is no such picture", where=path, hint="Choose a file.")
         atlas_files.exchange(found.scene, found.layer, path)
-        set_canvas(context, found)
+        set_canvas(context, found.scene, found.atlas)
 
 
 class NVD_OT_edit_atlas_elsewhere(OfLayer, bpy.types.Operator):
@@ -181,6 +187,30 @@ class NVD_OT_edit_atlas_elsewhere(OfLayer, bpy.types.Operator):
         if found.atlas.is_dirty:
             found.atlas.save()
         bpy.ops.image.external_edit(filepath=str(path_of(found.atlas)))
+
+
+class NVD_OT_correct_mask(OfLayer, bpy.types.Operator):
+    """Paint this frame's mask better, white for the object. The next Decompose keeps it so, and carries it on"""
+
+    bl_idname = "nvd.correct_mask"
+    bl_label = "Correct Mask"
+    bl_options: ClassVar = {"REGISTER", "UNDO"}
+
+    def run(self, context: bpy.types.Context, found: Found) -> None:
+        """Set the canvas."""
+        set_canvas(context, found.scene, carried.mask_of(found.scene, found.layer))
+
+
+class NVD_OT_save_masks(OfLayer, bpy.types.Operator):
+    """Save the layer's masks that were painted on"""
+
+    bl_idname = "nvd.save_masks"
+    bl_label = "Save Masks"
+
+    def run(self, _context: bpy.types.Context, found: Found) -> None:
+        """Save them."""
+        for image in carried.unsaved(found.scene, found.layer):
+            image.save()
 
 
 class _Switch(OfLayer):
@@ -213,6 +243,6 @@ class NVD_OT_solo_layer(_Switch, bpy.types.Operator):
 register, unregister = bpy.utils.register_classes_factory(
     (
         NVD_OT_paint_atlas, NVD_OT_save_atlas, NVD_OT_reload_atlas, NVD_OT_revert_atlas, NVD_OT_exchange_atlas,
-        NVD_OT_edit_atlas_elsewhere, NVD_OT_show_layer, NVD_OT_solo_layer,
+        NVD_OT_edit_atlas_elsewhere, NVD_OT_correct_mask, NVD_OT_save_masks, NVD_OT_show_layer, NVD_OT_solo_layer,
     )
 )  # fmt: skip

@@ -22,10 +22,13 @@ seen: dict = {}
 bpy.ops.wm.read_factory_settings(use_empty=True)
 bpy.ops.extensions.package_install_files(filepath=str(zip_path), repo="user_default", enable_on_install=True)
 package = "bl_ext.user_default.nvd_blender"
-compat, diagnostics, footage, jobs, mattes, objects, decompose = (
+carried, compat, diagnostics, footage, jobs, mattes, objects, outlook, results, decompose = (
     __import__(f"{package}.{name}", fromlist=["*"])
-    for name in ("compat", "diagnostics", "footage", "jobs", "mattes", "objects", "operators.decompose")
-)
+    for name in (
+        "carried", "compat", "diagnostics", "footage", "jobs", "mattes", "objects", "outlook", "results",
+        "operators.decompose",
+    )
+)  # fmt: skip
 
 
 def fails(operator, **options) -> str:
@@ -132,6 +135,41 @@ with bpy.context.temp_override(edit_movieclip=clip):
     seen["clip_start"] = [footage.selected(bpy.context).start, footage.selected(bpy.context).timeline]
     clip.frame_start = 1
 
+# -- carried: the strip's frames 101 and 102 are trimmed away, and 103 stands at 23 -------------------------------
+still = strips.new_image(name="still", filepath=str(clips / "disc" / "mask.0105.png"), channel=4, frame_start=1)
+keyed = {
+    "drawn": {"source": "MASK", "mask": tracked, "frames": "28, 24", "clock": "TIMELINE"},
+    "beside": {"source": "STRIP", "strip": "disc", "frames": "25"},
+    "still": {"source": "STRIP", "strip": "still", "frames": "26"},
+    "file": {"source": "FILE", "picture": "/nowhere/sign.png", "path": "/nowhere", "frames": "23"},
+    "alpha": {"source": "ALPHA", "frames": "25"},
+}
+ask(*({"name": name} | one for name, one in keyed.items()))
+masks = mattes.masks_of(footage.selected(bpy.context))
+seen["keys"] = [[one["name"], Path(one["path"]).name, one.get("frame")] for one in masks.job]
+seen["carried_rendered"] = started(out / "carried").wait()
+scene.frame_current = 26
+ask({"source": "MASK", "mask": drawn}, {"source": "FILE"})
+seen["buttons"] = []
+for index, actions in ((0, ["ADD", "ADD", "CLEAR", "ADD"]), (1, ["ADD", "ADD"])):
+    scene.nvd.active_mask = index
+    for action in actions:
+        bpy.ops.nvd.carry_mask(action=action)
+        seen["buttons"].append(scene.nvd.masks[index].frames)
+        scene.frame_current -= 1
+seen["expected"] = []
+for wanted, find in (([], "nothing"), ([], "moving"), ([blender], "moving"), ([blender | {"frames": "25"}], "moving")):
+    ask(*wanted)
+    scene.nvd.settings.find = find
+    seen["expected"].append(outlook.expected(footage.selected(bpy.context)).seconds)
+with bpy.context.temp_override(edit_movieclip=clip):
+    clip.frame_start = 11
+    ask(blender | {"frames": "12"})
+    seen["clip_keys"] = [one["frame"] for one in mattes.masks_of(footage.selected(bpy.context)).job]
+    clip.frame_start = 1
+strips.remove(still)
+
+ask(blender)
 orphan = started(out / "orphan")
 orphan.stdin.close()  # what it sees of a Blender that is killed
 seen["orphan"] = [orphan.wait(), (out / "orphan" / "mattes").exists()]
@@ -145,6 +183,12 @@ refused = {
     "nothing_drawn": {"source": "MASK", "mask": bpy.data.masks.new("Empty")},
     "no_strip": {"source": "STRIP", "strip": "none"},
     "itself": {"source": "STRIP", "strip": "shot"},
+    "no_frames": {"frames": "12-14"} | blender,
+    "not_shown": {"frames": "29"} | blender,
+    "before": {"frames": "22"} | blender,
+    "many_files": {"source": "FILE", "picture": "a.png", "frames": "23 24"},
+    "no_picture": {"source": "FILE", "path": "/nowhere", "frames": "23"},
+    "ended": {"source": "STRIP", "strip": "disc", "frames": "28"},
     "too_short": {"source": "STRIP", "strip": "disc"},
 }
 disc.frame_final_end -= 2
@@ -193,9 +237,10 @@ ask(
     {"name": "poly", "layer": "hard"} | blender,
     {"name": "disc", "source": "STRIP", "strip": "disc"},
     {"name": "sign", "source": "ALPHA"},
+    {"name": "blob", "layer": "soft", "frames": "25"} | blender,
 )
 job = decompose.start_job(bpy.context, resume=False)
-poll_until(lambda: job.stage == "masks")
+poll_until(lambda: job.stage == "rasterise")
 job.abandon()
 job.end_by(time.monotonic() + 10)
 jobs._jobs.clear()
@@ -210,6 +255,23 @@ seen["taken_up"] = [again.state, again.warnings]
 seen["whole"] = list(bpy.ops.nvd.decompose_clip(resume=True))
 seen["warnings"] = jobs.listed()[-1].warnings
 seen["left_by_jobs"] = list(map(str, jobs._place().iterdir()))
+
+# -- masks that were carried are corrected: a corner of one is painted white -------------------------------------------
+result = results.results()[0]
+result.frame_set(106)
+seen["correctable"] = [carried.has_masks(result, layer) for layer in ("blob", "poly")]
+bpy.ops.nvd.correct_mask(layer="blob")
+mask = bpy.context.scene.tool_settings.image_paint.canvas
+pixels = list(mask.pixels)
+pixels[: 4 * 10] = [1.0] * 40  # Blender counts from the bottom
+seen["unsaved"] = [len(carried.unsaved(result, "blob"))]
+mask.pixels[:] = pixels
+seen["unsaved"] += [len(carried.unsaved(result, "blob"))]
+bpy.ops.nvd.save_masks(layer="blob")
+seen["unsaved"] += [len(carried.unsaved(result, "blob")), Path(mask.filepath).name, mask.depth]
+seen["given"] = fails(bpy.ops.nvd.correct_mask, layer="poly")
+result.frame_set(109)
+seen["no_frame"] = fails(bpy.ops.nvd.correct_mask, layer="blob")
 
 # -- the list -------------------------------------------------------------------------------------------------
 ask()
@@ -237,5 +299,10 @@ scene.nvd.active_mask = 0
 for source in ("FILE", "MASK", "STRIP", "ALPHA"):
     ask({"source": source, "mask": drawn})
     objects.draw_objects(Layout(notes := []), scene, are_strips=True)
-    seen["drawn"][source] = notes
+    scene.nvd.masks[0].frames = "12"
+    objects.draw_objects(Layout(with_frames := []), scene, are_strips=True)
+    seen["drawn"][source] = [notes, with_frames]
+ask()
+objects.draw_objects(Layout(notes := []), scene, are_strips=True)
+seen["drawn"][""] = notes
 (out / "seen.json").write_text(json.dumps(seen, default=str))

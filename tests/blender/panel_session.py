@@ -142,9 +142,9 @@ def set_state(state: dict) -> bpy.types.MovieClip | None:
         bpy.context.workspace.sequencer_scene = scene if state["has_sequencer_scene"] else None
     set_strip(scene, state["strip"])
     scene.nvd.masks.clear()
-    for name, path in state["masks"]:
+    for values in state["masks"]:
         mask = scene.nvd.masks.add()
-        mask.name, mask.path = name, path
+        mask.name, mask.path, mask.source, mask.frames = values
     for name, value in state["settings"].items():
         setattr(scene.nvd.settings, name, value)
     scene.nvd.folder = state["folder"]

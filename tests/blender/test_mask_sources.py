@@ -18,7 +18,8 @@ from nvd_core.clip.pictures import read_picture, read_rgb
 from nvd_core.conventions import Size
 from nvd_core.demo_clip import write_clip
 from nvd_core.exr import read_exr
-from nvd_core.folder import read_manifest
+from nvd_core.folder import read_manifest, sha256
+from nvd_core.masks.files import coverage
 
 pytestmark = pytest.mark.skipif(not BLENDERS, reason="NVD_BLENDERS names no Python with bpy")
 
@@ -125,6 +126,36 @@ def test_in_the_clip_editor_masks_keep_the_clips_time(session: Session):
     assert session.seen["clip_start"] == [11, None]
 
 
+def test_a_carried_mask_is_of_the_frame_under_the_playhead(session: Session):
+    assert session.seen["keys"] == [
+        ["drawn", "mask.0104.png", 104],
+        ["drawn", "mask.0108.png", 108],
+        ["beside", "mask.0104.png", 105],
+        ["still", "mask.0105.png", 106],
+        ["file", "sign.png", 103],
+        ["alpha", "alpha", None],
+    ]
+    assert session.seen["clip_keys"] == [102]
+
+
+def test_a_carried_mask_is_drawn_in_its_frames_alone(session: Session):
+    assert session.seen["carried_rendered"] == 0
+    pictures = {path.name: read_picture(path) for path in (session.out / "carried" / "mattes" / "0").iterdir()}
+    assert pictures.keys() == {"mask.0104.png", "mask.0108.png"}
+    for name, frame in (("mask.0104.png", 24), ("mask.0108.png", 28)):
+        moved = polygon(ASKED["tracked"], (ASKED["step"] * (frame - 1), 0))
+        assert iou(pictures[name][..., 0] > 32767, moved) > 0.99
+
+
+def test_the_button_takes_the_playheads_frame_and_a_picture_has_but_one(session: Session):
+    assert session.seen["buttons"] == ["26", "25, 26", "", "23", "22", "21"]
+
+
+def test_the_forecast_knows_what_has_to_be_carried_or_found(session: Session):
+    nothing, found, given, carried = session.seen["expected"]
+    assert nothing == given < found == carried
+
+
 @pytest.mark.parametrize(
     ("what", "words"),
     [
@@ -134,6 +165,12 @@ def test_in_the_clip_editor_masks_keep_the_clips_time(session: Session):
         ("hidden_layer", "The mask shows nothing (Drawn mask)"),
         ("nothing_drawn", "The mask shows nothing (Empty)"),
         ("no_strip", "There is no such movie or image strip (none)"),
+        ("no_frames", "'12-14' are no frames (object)"),
+        ("not_shown", "The mask is of frame 29, where shot is not shown (object). Frames 23 to 28 show it."),
+        ("before", "The mask is of frame 22, where shot is not shown"),
+        ("many_files", "One picture cannot be the mask of several frames (object)"),
+        ("no_picture", "The object has no mask"),
+        ("ended", "The strip disc is not there for that frame of shot"),
         ("itself", "The strip cannot be its own mask"),
         ("too_short", "The strip disc is not there for all frames of shot"),
         ("reversed", "The strip plays backwards (disc)"),
@@ -155,11 +192,11 @@ def test_rendering_ends_with_the_blender_that_asked_for_it(session: Session):
 
 
 def test_rendering_that_dies_has_words_and_leaves_nothing_half_done(session: Session):
-    assert session.seen["stage"] == ["masks", "running"]
+    assert session.seen["stage"] == ["rasterise", "running"]
     state, words, lacks_mattes, half = session.seen["killed"]
     assert (state, lacks_mattes, half) == ("failed", True, [])
     assert words.startswith("Blender, which renders the masks, ended with code -9")
-    assert "failed at masks" in session.seen["diagnostics"]
+    assert "failed at rasterise" in session.seen["diagnostics"]
 
 
 def test_rendering_can_be_cancelled(session: Session):
@@ -180,7 +217,7 @@ def test_a_job_takes_its_checkpoint_up_with_masks_that_were_rendered_again(sessi
 
 def test_drawn_masks_strips_and_alpha_end_up_in_the_layers(session: Session):
     manifest = read_manifest(session.out / "result")
-    assert manifest.layers == ("poly", "disc", "sign", "background")
+    assert manifest.layers == ("poly", "disc", "sign", "blob", "background")
     left = np.ones((SIZE.height, SIZE.width), bool)
     for number in USED:
         _, channels = read_exr(manifest.frame_path(session.out / "result", number))
@@ -194,10 +231,37 @@ def test_drawn_masks_strips_and_alpha_end_up_in_the_layers(session: Session):
             left &= ~whole
 
 
+def test_a_carried_mask_is_corrected_in_blender_and_known_as_corrected(session: Session):
+    folder = session.out / "result" / "masks"
+    record = json.loads((folder / "masks.json").read_text())["files"]
+    changed = [name for name, digest in record.items() if sha256(folder / name) != digest]
+    assert changed == ["blob/blob.0106.png"]
+    assert len(record) == len(USED)
+    before = coverage(read_picture(folder / "blob" / "blob.0107.png"))[-1, :20]
+    after = coverage(read_picture(folder / changed[0]))[-1, :20]
+    assert (before[:10] == 0).all()
+    assert (after[:10] == 1).all()
+    assert (after[10:] == 0).all()
+    assert session.seen["correctable"] == [True, False]
+    assert session.seen["unsaved"] == [0, 1, 0, "blob.0106.png", 8]
+
+
+def test_only_masks_that_were_carried_are_corrected(session: Session):
+    assert "The masks of this layer were given (poly)" in session.seen["given"]
+    assert "There is no mask of this frame" in session.seen["no_frame"]
+
+
 def test_objects_are_added_moved_and_removed(session: Session):
     assert session.seen["order"] == [["object1", "object3", "object2"], 2]
 
 
 def test_each_source_has_its_own_fields(session: Session):
-    drawn = {source: names[1:] for source, names in session.seen["drawn"].items()}
-    assert drawn == {"FILE": ["path"], "MASK": ["mask", "layer", "clock"], "STRIP": ["strip"], "ALPHA": []}
+    nothing = session.seen["drawn"].pop("")
+    drawn = {source: [names[1:] for names in both] for source, both in session.seen["drawn"].items()}
+    assert drawn == {
+        "FILE": [["path"], ["picture", "frames"]],
+        "MASK": [["mask", "layer", "clock"], ["mask", "layer", "clock", "frames"]],
+        "STRIP": [["strip"], ["strip", "frames"]],
+        "ALPHA": [[], []],
+    }
+    assert nothing == ["find"]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from support import numbered, sliding, write_video
 
 from nvd_core import protocol
-from nvd_core.settings import Residual, Solver
+from nvd_core.settings import Find, Residual, Solver
 
 pytestmark = pytest.mark.skipif(not BLENDERS, reason="NVD_BLENDERS names no Python with bpy")
 
@@ -59,6 +59,7 @@ STRIPS = [
 DAMAGES = [
     "", "folder gone", "renamed", "no nodes", "no atlas node", "no atlas", "no images", "no groups", "no tree",
 ]  # fmt: skip
+SOURCES = ["FILE", "MASK", "STRIP", "ALPHA"]
 STATES = ["waiting", "running", "done", "failed", "cancelled", "left"]
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=200)
@@ -101,12 +102,13 @@ WHOLE = {
     "clip": st.sampled_from(["", "", "movie", "pictures", "movie gone", "pictures gone"]),
     "engine": st.sampled_from(["absent", "wrong", "present"]),
     "preferences": st.tuples(st.booleans(), TEXTS),
-    "masks": st.lists(st.tuples(TEXTS, TEXTS), max_size=6),
+    "masks": st.lists(st.tuples(TEXTS, TEXTS, st.sampled_from(SOURCES), TEXTS), max_size=6),
     "folder": TEXTS,
     "settings": st.fixed_dictionaries(
         {
             "preset": st.sampled_from(["preview", "standard", "final"]),
             "solver": st.sampled_from(get_args(Solver)),
+            "find": st.sampled_from(get_args(Find)),
             "residual": st.sampled_from(get_args(Residual)),
             "height": st.integers(0, 9999),
         }

@@ -1,0 +1,345 @@
+"""Masks from little: given on a few frames, marked by a box or clicks, or not at all.
+
+What comes of it are pictures, one a frame, in the result's ``masks`` folder; from then on they are masks like
+any other. Who does not like one paints it better and decomposes again: a picture that was changed is a mask that
+is given, stays as it is, and is carried to the frames around it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, final
+
+import cv2
+import numpy as np
+from jaxtyping import Num, UInt8
+
+from nvd_core import __version__
+from nvd_core.clip import Clip, ClipInfo
+from nvd_core.clip.colour import to_display, to_uint8
+from nvd_core.clip.pictures import read_picture
+from nvd_core.conventions import Size, working_size
+from nvd_core.errors import InputError
+from nvd_core.folder import atomic, sha256, write_json
+from nvd_core.masks.camera import Camera, follow_camera
+from nvd_core.masks.carry import carry
+from nvd_core.masks.files import Matte, coverage
+from nvd_core.masks.marks import is_marks, mask_from_marks, parse_marks
+from nvd_core.masks.motion import find_objects
+from nvd_core.masks.refine import matte_of
+from nvd_core.masks.window import Cutout
+from nvd_core.parallel import map_ordered
+from nvd_core.protocol import Caution, Event, Progress
+from nvd_core.scratch import Pictures
+from nvd_core.settings import MaskSource
+from nvd_core.shot import digest_of, files_of, resized
+from nvd_core.steps import mapped
+
+_LINES: Final = 480
+_READ, _FOLLOWED, _CARRIED = 0.1, 0.15, 0.85
+"""Rough part of the work that is done after each step; the outlines take the rest."""
+
+
+@final
+@dataclass(frozen=True)
+class Wanted:
+    """Objects that have no masks of their own for all frames.
+
+    Attributes:
+        clip: the plates.
+        numbers: of the frames used.
+        masks: as they were asked for; empty if objects are to be found.
+        folder: where their pictures go.
+        scratch: a folder on whose disk frames may lie meanwhile.
+        at_once: so many plates are worked on at a time.
+    """
+
+    clip: Clip
+    numbers: range
+    masks: tuple[MaskSource, ...]
+    folder: Path
+    scratch: Path
+    at_once: int
+
+    def keys(self, layer: str) -> dict[int, MaskSource]:
+        """What is given of an object, by plate number."""
+        return {one.frame: one for one in self.masks if one.name == layer and one.frame is not None}
+
+
+def is_little(masks: Sequence[MaskSource]) -> bool:
+    """Whether there is an object with masks on some frames alone.
+
+    Raises:
+        InputError: an object has both, masks for all frames and for single ones.
+    """
+    whole, single = ({one.name for one in masks if (one.frame is None) == which} for which in (True, False))
+    if both := whole & single:
+        raise InputError(
+            f"{min(both)} has masks for all frames and for single ones",
+            hint="Give one kind; of a folder of masks, correct the pictures themselves.",
+        )
+    return bool(single)
+
+
+def rotoscope(wanted: Wanted) -> Generator[Event, None, tuple[MaskSource, ...]]:
+    """Find or carry the masks of all objects that lack them.
+
+    Yields:
+        Progress, and what was found.
+
+    Returns:
+        Masks for all frames, front to back.
+
+    Raises:
+        InputError: a mask or the clip cannot be read, or the folder holds corrected masks of another clip.
+    """
+    if wanted.folder.exists() and not _record_path(wanted.folder).is_file():
+        raise InputError(
+            "The output folder holds masks that are not its own", where=wanted.folder, hint="Move or rename them."
+        )
+    record = _Record.read(wanted.folder)
+    clip_sha256 = digest_of(files_of(wanted.clip.info, wanted.numbers))
+    corrected = record.corrected()
+    if corrected and record.clip != clip_sha256:
+        raise InputError(
+            "The folder holds masks of another clip that you have corrected",
+            where=wanted.folder,
+            hint="Choose another output folder, or move them away.",
+        )
+    asked = _asked(wanted, clip_sha256, corrected)
+    if record.asked != asked:
+        record = yield from _made(wanted, replace(record, clip=clip_sha256, asked=asked), corrected)
+    for told in record.told:
+        yield Caution(message=told["message"], hint=told["hint"])
+    order = list(dict.fromkeys(one.name for one in wanted.masks)) or record.layers
+    whole = {one.name: one for one in wanted.masks if one.frame is None}
+    return tuple(whole.get(layer, MaskSource(name=layer, path=str(wanted.folder / layer))) for layer in order)
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Take away pictures that were begun and never finished, if none of them is corrected."""
+    record = _Record.read(folder)
+    if _record_path(folder).is_file() and not record.asked and not record.kept:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _record_path(folder: Path) -> Path:
+    return folder / "masks.json"
+
+
+@final
+@dataclass(frozen=True)
+class _Record:
+    """What is known of the pictures in a folder of masks; it is written when all of them are.
+
+    Attributes:
+        folder: where they are.
+        clip: digest of the clip they are of.
+        asked: digest of all that they follow from.
+        layers: the objects.
+        files: digest of every picture, by its name.
+        told: to the user, with them.
+        kept: names of those that the user has corrected.
+    """
+
+    folder: Path
+    clip: str = ""
+    asked: str = ""
+    layers: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    told: tuple[dict[str, str], ...] = ()
+    kept: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, folder: Path) -> _Record:
+        """That of a folder; an empty one if there is none that can be read."""
+        try:
+            known = json.loads(_record_path(folder).read_text(encoding="utf-8"))
+            return cls(
+                folder,
+                str(known["clip"]),
+                str(known["asked"]),
+                tuple(map(str, known["layers"])),
+                {str(name): str(value) for name, value in known["files"].items()},
+                tuple({"message": str(one["message"]), "hint": str(one["hint"])} for one in known["told"]),
+                tuple(map(str, known["kept"])),
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return cls(folder)
+
+    def write(self) -> None:
+        """Keep it, beside the pictures."""
+        write_json(_record_path(self.folder), {name: value for name, value in vars(self).items() if name != "folder"})
+
+    def corrected(self) -> dict[str, dict[int, Path]]:
+        """By object and plate number, the pictures that are no longer what was written, now or before."""
+        found: dict[str, dict[int, Path]] = {}
+        for name, digest in self.files.items():
+            layer, _, file = name.partition("/")
+            path = self.folder / layer / file
+            if layer in self.layers and path.is_file() and (name in self.kept or sha256(path) != digest):
+                found.setdefault(layer, {})[int(path.stem.rpartition(".")[2])] = path
+        return found
+
+
+def _asked(wanted: Wanted, clip_sha256: str, corrected: Mapping[str, Mapping[int, Path]]) -> str:
+    """What the masks follow from, in short."""
+    given = [
+        (one.name, one.frame, one.path if is_marks(one.path) else sha256(_there(one)))
+        for one in wanted.masks
+        if one.frame is not None
+    ]
+    changed = {layer: {t: sha256(path) for t, path in pictures.items()} for layer, pictures in corrected.items()}
+    facts = [__version__, clip_sha256, list(wanted.numbers), given, changed]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _there(mask: MaskSource) -> Path:
+    path = Path(mask.path)
+    if not path.is_file():
+        raise InputError("There is no such mask", where=path, hint="Of a single frame, give one picture.")
+    return path
+
+
+def _made(
+    wanted: Wanted, record: _Record, corrected: Mapping[str, Mapping[int, Path]]
+) -> Generator[Event, None, _Record]:
+    """Make all pictures anew, but those that were corrected."""
+    frames = yield from _progress(_read(wanted), 0, _READ)
+    camera = yield from _progress(follow_camera(frames), _READ, _FOLLOWED)
+    layers = list(dict.fromkeys(one.name for one in wanted.masks if one.frame is not None))
+    told: list[dict[str, str]] = []
+    keys: dict[str, dict[int, Cutout]] = {layer: _given(wanted, layer, frames) for layer in layers}
+    if not wanted.masks:
+        keys, told = yield from _progress(_found(camera, wanted.numbers), _FOLLOWED, _FOLLOWED + 0.2)
+    for layer, pictures in corrected.items():
+        if layer in keys or not wanted.masks:
+            fixed = {
+                wanted.numbers.index(number): _cutout(read_picture(path), frames) for number, path in pictures.items()
+            }
+            keys[layer] = (_given(wanted, layer, frames) if wanted.masks else {}) | fixed
+    start, masks = _FOLLOWED + (0 if wanted.masks else 0.2), {}
+    for index, layer in enumerate(keys):
+        share = (_CARRIED - start) / len(keys)
+        masks[layer] = yield from _progress(
+            carry(camera, keys[layer]), start + index * share, start + (index + 1) * share
+        )
+    kept = {f"{layer}/{path.name}" for layer, pictures in corrected.items() for path in pictures.values()}
+    # From here on, until all are there, only those that were corrected are known.
+    known = {name: value for name, value in record.files.items() if name in kept}
+    _Record(wanted.folder, record.clip, "", tuple(corrected), known, (), tuple(sorted(kept))).write()
+    files = yield from _progress(_written(wanted, masks, kept), _CARRIED, 1)
+    files = {name: sha256(wanted.folder / name) for name in files}
+    record = replace(record, layers=tuple(masks), files=files, told=tuple(told), kept=tuple(sorted(kept & set(files))))
+    record.write()
+    return record
+
+
+def _progress(steps: Generator[float, None, Any], start: float, end: float) -> Generator[Event, None, Any]:
+    return mapped(steps, lambda done: Progress(done=start + (end - start) * done))
+
+
+def _read(wanted: Wanted) -> Generator[float, None, Pictures]:
+    """The frames at working size."""
+    size = working_size(wanted.clip.info.size, _LINES)
+    frames = Pictures.on_disk(wanted.scratch, (size.height, size.width, 3))
+    plates = wanted.clip.frames(wanted.numbers)
+    for small in map_ordered(lambda plate: to_uint8(resized(to_display(plate), size)), plates, wanted.at_once):
+        frames.append(small)
+        yield len(frames) / len(wanted.numbers)
+    return frames
+
+
+def _given(wanted: Wanted, layer: str, frames: Pictures) -> dict[int, Cutout]:
+    """By frame index, the masks that are given of an object."""
+    info, found = wanted.clip.info, {}
+    for number, mask in wanted.keys(layer).items():
+        if number not in wanted.numbers:
+            raise InputError(
+                f"The mask of {layer} is of frame {number}, which is not used",
+                hint=f"Frames {wanted.numbers[0]}-{wanted.numbers[-1]} are.",
+            )
+        t = wanted.numbers.index(number)
+        if is_marks(mask.path):
+            found[t] = Cutout.of(mask_from_marks(parse_marks(mask.path), frames[t], info.size))
+        else:
+            found[t] = _cutout(_of_size(_there(mask), info), frames)
+        if found[t].bounds is None:
+            raise InputError(f"The mask of {layer} is black", where=mask.path, hint="White marks the object.")
+    return found
+
+
+def _of_size(path: Path, info: ClipInfo) -> Num[np.ndarray, "height width chan"]:
+    picture = read_picture(path)
+    size = Size(picture.shape[1], picture.shape[0])
+    if size != info.size:
+        raise InputError(
+            f"The mask is {size}, the clip is {info.size}", where=path, hint="Render it at the clip's size."
+        )
+    return picture
+
+
+def _cutout(picture: Num[np.ndarray, "height width chan"], frames: Pictures) -> Cutout:
+    return Cutout.of((resized(coverage(picture), Size(frames.shape[2], frames.shape[1])) > 0.5).astype(np.float32))
+
+
+def _found(
+    camera: Camera, numbers: range
+) -> Generator[float, None, tuple[dict[str, dict[int, Cutout]], list[dict[str, str]]]]:
+    """What moves by itself, and what is to be said of it."""
+    objects = yield from find_objects(camera)
+    if not objects:
+        told = {
+            "message": "No mask is given, and nothing was found that moves by itself: the clip is one background",
+            "hint": "Give an object a mask on one frame, if there is one.",
+        }
+        return {}, [told]
+    keys = {f"object{index + 1 if index else ''}": {one.t: Cutout.of(one.mask)} for index, one in enumerate(objects)}
+    where = ", ".join(f"{name} (outlined in frame {numbers[next(iter(key))]})" for name, key in keys.items())
+    told = {
+        "message": f"No mask is given; found by its motion: {where}",
+        "hint": "Look at the pictures in the folder masks; paint one better and decompose again, or give masks.",
+    }
+    return keys, [told]
+
+
+def _written(
+    wanted: Wanted, masks: Mapping[str, Sequence[Cutout]], kept: set[str]
+) -> Generator[float, None, list[str]]:
+    """Write the masks at the plate's size; what is given as a picture is written as it is."""
+    names: list[str] = []
+    scale = wanted.clip.info.size.height / working_size(wanted.clip.info.size, _LINES).height
+
+    def finished(item: tuple[int, Num[np.ndarray, "height width 3"]]) -> dict[str, UInt8[np.ndarray, "height width"]]:
+        t, plate = item
+        display = to_display(plate)
+        return {layer: to_uint8(matte_of(cutouts[t], display, scale)) for layer, cutouts in masks.items()}
+
+    plates = enumerate(wanted.clip.frames(wanted.numbers))
+    for t, alphas in enumerate(map_ordered(finished, plates, wanted.at_once)):
+        number = wanted.numbers[t]
+        for layer, alpha in alphas.items():
+            name = f"{layer}/{layer}.{number:04d}.png"
+            names.append(name)
+            key = wanted.keys(layer).get(number)
+            if name not in kept:
+                _write(wanted.folder / name, alpha if key is None or is_marks(key.path) else _exact(_there(key)))
+        yield (t + 1) / len(wanted.numbers)
+    return names
+
+
+def _exact(path: Path) -> Num[np.ndarray, "height width"]:
+    """A mask as it is, at its own depth."""
+    picture = read_picture(path)
+    matte: Matte = coverage(picture)
+    return to_uint8(matte) if picture.dtype == np.uint8 else np.rint(matte * 65535).astype(np.uint16)
+
+
+def _write(path: Path, mask: Num[np.ndarray, "height width"]) -> None:
+    with atomic(path) as temporary:
+        temporary.write_bytes(cv2.imencode(".png", mask)[1].tobytes())
