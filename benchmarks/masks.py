@@ -2,8 +2,7 @@
 
     python benchmarks/masks.py CLIPS [--of blackswan camel ...] [--frame middle|first|largest|N] [--found] [--psnr]
 
-CLIPS holds a folder for each clip with ``frames/`` and ``masks/<object>/``, as ``../shared/clips`` does. The mask of one
-frame is carried to all of them (or, with ``--found``, nothing is given), and intersection over union with the true
+CLIPS holds a folder for each clip with ``frames/`` and ``masks/<object>/``. The mask of one frame is carried to all of them (or, with ``--found``, nothing is given), and intersection over union with the true
 masks is averaged over the other frames. ``--psnr`` decomposes with those and with the true masks, and prints by how
 many dB the rebuilt frames differ.
 """
@@ -17,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from nvd_core.clip import open_clip
+from nvd_core.clip import Clip, open_clip
 from nvd_core.clip.pictures import read_picture
 from nvd_core.clip.sequence import list_pictures
 from nvd_core.folder import masks_path
@@ -47,11 +46,11 @@ def main() -> None:
 
 def _measured(folder: Path, name: str, options: argparse.Namespace) -> str:
     clip = open_clip(folder / "frames")
-    true = {number: coverage(read_picture(path)) > 0.5 for number, path in list_pictures(folder / "masks" / name).items()}
+    pictures = list_pictures(folder / "masks" / name)
+    true = _read(pictures)
     numbers = clip.info.numbers
     frame = _frame(options.frame, numbers, true)
-    key = folder / "masks" / name / list_pictures(folder / "masks" / name)[frame].name
-    masks = () if options.found else (MaskSource(name=name, path=str(key), frame=frame),)
+    masks = () if options.found else (MaskSource(name=name, path=str(pictures[frame]), frame=frame),)
     with tempfile.TemporaryDirectory() as place:
         wanted = Wanted(clip, numbers, masks, masks_path(Path(place)), Path(place), 2)
         sources = finished(rotoscope(wanted), lambda _: None)
@@ -59,8 +58,7 @@ def _measured(folder: Path, name: str, options: argparse.Namespace) -> str:
             return "nothing found"
         scores = {}
         for source in sources:
-            pictures = list_pictures(Path(source.path))
-            made = {number: coverage(read_picture(path)) > 0.5 for number, path in pictures.items()}
+            made = _read(list_pictures(Path(source.path)))
             others = [number for number in numbers if options.found or number != frame]
             scores[source.name] = [mask_iou(made[number], true[number]) for number in others]
             if options.sheets:
@@ -80,9 +78,13 @@ def _measured(folder: Path, name: str, options: argparse.Namespace) -> str:
     return told
 
 
+def _read(pictures: dict[int, Path]) -> dict[int, np.ndarray]:
+    return {number: coverage(read_picture(path)) for number, path in pictures.items()}
+
+
 def _frame(wanted: str, numbers: range, true: dict[int, np.ndarray]) -> int:
     if wanted == "largest":
-        return max(true, key=lambda number: int(true[number].sum()))
+        return max(true, key=lambda number: float(true[number].sum()))
     return {"first": numbers[0], "middle": numbers[len(numbers) // 2]}.get(wanted) or int(wanted)
 
 
@@ -91,11 +93,10 @@ def _psnr(folder: Path, masks: tuple[MaskSource, ...], out: Path) -> float:
     return next(event.value for event in decompose(job, out) if isinstance(event, Metric) and event.name == "psnr")
 
 
-def _sheet(path: Path, clip: object, made: dict[int, np.ndarray]) -> None:
+def _sheet(path: Path, clip: Clip, made: dict[int, np.ndarray]) -> None:
     chosen = list(made)[:: max(1, len(made) // 9)][:9]
-    shown = [
-        np.where(made[number][..., None], plate, plate // 4) for number, plate in zip(chosen, clip.frames(chosen))  # type: ignore[attr-defined]
-    ]
+    plates = zip(chosen, clip.frames(chosen), strict=True)
+    shown = [np.where(made[number][..., None] > 0.5, plate, plate // 4) for number, plate in plates]
     rows = [np.hstack(shown[start : start + 3]) for start in range(0, len(shown) - 2, 3)]
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.vstack(rows)[::2, ::2, ::-1])

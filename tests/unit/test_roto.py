@@ -128,9 +128,7 @@ def test_a_whole_job_by_the_command_line(demo: DemoClip, tmp_path: Path) -> None
     assert manifest.metrics["psnr"] > 30
 
 
-def test_a_job_that_is_cancelled_leaves_nothing_and_one_that_goes_on_ends_alike(
-    demo: DemoClip, tmp_path: Path
-) -> None:
+def test_a_job_that_is_cancelled_leaves_nothing_and_one_that_goes_on_ends_alike(demo: DemoClip, tmp_path: Path) -> None:
     job = Job(clip=str(demo.frames), masks=(key_of(demo, 4),), settings=Settings(preset="preview"))
     for steps in (5, 15):
         events = decompose(job, tmp_path / "left")
