@@ -2,9 +2,9 @@
 
     python benchmarks/masks.py CLIPS [--of blackswan camel ...] [--frame middle|first|largest|N] [--found] [--psnr]
 
-CLIPS holds a folder for each clip with ``frames/`` and ``masks/<object>/``. The mask of one frame is carried to all of them (or, with ``--found``, nothing is given), and intersection over union with the true
-masks is averaged over the other frames. ``--psnr`` decomposes with those and with the true masks, and prints by how
-many dB the rebuilt frames differ.
+CLIPS holds a folder for each clip with ``frames/`` and ``masks/<object>/``. The mask of one frame is carried to all of
+them (or, with ``--found``, nothing is given); intersection over union with the true masks is averaged over the other
+frames. ``--psnr`` decomposes with those and with the true masks, and prints by how many dB the rebuilt frames differ.
 """
 
 from __future__ import annotations

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -201,3 +205,13 @@ def test_a_guided_matte_follows_a_soft_edge() -> None:
     rough = (true > 0.5).astype(np.float32)
     found = guided(rough, picture.astype(np.float32), 8)
     assert np.abs(found - true)[8:-8, 8:-8].mean() < 0.5 * np.abs(rough - true)[8:-8, 8:-8].mean()
+
+
+def test_the_benchmark_says_how_well_masks_agree(demo: DemoClip, tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    shutil.copytree(demo.frames.parent, tmp_path / "clips" / "demo")
+    script = Path(__file__).parents[2] / "benchmarks" / "masks.py"
+    done = subprocess.run([sys.executable, script, tmp_path / "clips"], check=True, capture_output=True, text=True)
+    found = re.fullmatch(r"demo sign IoU (0\.\d+) \(worst frame 0\.\d+\), from frame 5\n", done.stdout)
+    assert found
+    assert float(found[1]) > 0.9
