@@ -85,7 +85,8 @@ def _read(pictures: dict[int, Path]) -> dict[int, np.ndarray]:
 def _frame(wanted: str, numbers: range, true: dict[int, np.ndarray]) -> int:
     if wanted == "largest":
         return max(true, key=lambda number: float(true[number].sum()))
-    return {"first": numbers[0], "middle": numbers[len(numbers) // 2]}.get(wanted) or int(wanted)
+    named = {"first": numbers[0], "middle": numbers[len(numbers) // 2]}
+    return named[wanted] if wanted in named else int(wanted)
 
 
 def _psnr(folder: Path, masks: tuple[MaskSource, ...], out: Path) -> float:
