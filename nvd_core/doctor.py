@@ -20,7 +20,7 @@ Severity = Literal["ok", "missing", "optional"]
 _NEEDED: Final = {
     "numpy": "numpy", "scipy": "scipy", "opencv-python-headless": "cv2", "av": "av", "OpenEXR": "OpenEXR",
     "safetensors": "safetensors", "pydantic": "pydantic", "jaxtyping": "jaxtyping", "filelock": "filelock",
-    "threadpoolctl": "threadpoolctl", "tyro": "tyro", "rich": "rich",
+    "threadpoolctl": "threadpoolctl", "tyro": "tyro", "rich": "rich", "PyMaxflow": "maxflow",
 }  # fmt: skip
 """Packages by their name in the registry, and how they are imported."""
 

@@ -50,7 +50,7 @@ from nvd_core.folder import (
     write_manifest,
 )
 from nvd_core.forecast import Needs
-from nvd_core.masks import open_mattes
+from nvd_core.masks import check_names, open_mattes
 from nvd_core.measure import measure
 from nvd_core.parallel import WORKERS
 from nvd_core.previews import preview_of_masks
@@ -113,13 +113,15 @@ def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Even
     if min(clip.info.size) < _LEAST_PX:
         raise InputError(f"The clip is {clip.info.size}, too small to follow anything in it", where=clip.info.path)
     numbers = parse_range(job.settings.frames, clip.info)
-    open_mattes([mask for mask in job.masks if mask.frame is None], clip.info, numbers)
+    is_lacking = is_little(job.masks) or has_to_find(job.masks, len(numbers), job.settings)
+    whole = [mask for mask in job.masks if mask.frame is None]
+    check_names([mask.name for mask in whole] + sorted({mask.name for mask in job.masks if mask.frame is not None}))
+    open_mattes(whole, clip.info, numbers)
     needs = Needs.of(clip.info.size, len(numbers), job.masks, job.settings)
     takes = needs.forecast(WORKERS)
     check_space(folder, takes.disk_bytes)
     takes.check_memory()
     at_once = needs.plates_at_once(WORKERS)
-    is_lacking = is_little(job.masks) or has_to_find(job.masks, len(numbers), job.settings)
     ledger, told = Ledger(SHARES if is_lacking else {name: SHARES[name] for name in SHARES if name != "masks"}), []
     if is_lacking:
         wanted = Wanted(clip, numbers, job.masks, masks_path(folder), nearest(folder), at_once)
@@ -227,7 +229,7 @@ def _export(
         atlas_files={layer: one.painted for layer, one in files.items()},
         original_files={layer: one.original for layer, one in files.items()},
         settings=_telling(job.settings),
-        masks=tuple({"name": mask.name, "path": _named(mask)} for mask in job.masks),
+        masks=tuple({"name": mask.name, "path": _named(mask, folder)} for mask in job.masks),
         versions={"nvd_core": __version__, **solution.versions},
         warnings=tuple(cautions),
     )
@@ -238,8 +240,12 @@ def _telling(settings: Settings) -> dict[str, Any]:
     return asdict(replace(settings, memory=""))
 
 
-def _named(mask: MaskSource) -> str:
-    return mask.path if mask.path == ALPHA else str(Path(mask.path).absolute())
+def _named(mask: MaskSource, folder: Path) -> str:
+    if mask.path == ALPHA:
+        return ALPHA
+    path = Path(mask.path).absolute()
+    own = folder.absolute()
+    return path.relative_to(own).as_posix() if path.is_relative_to(own) else str(path)
 
 
 def _check_settings(settings: Settings) -> None:

@@ -53,7 +53,19 @@ def open_mattes(masks: Sequence[MaskSource], clip: ClipInfo, numbers: range | No
     Raises:
         InputError: a name is no layer's name or there twice, or a mask does not fit the clip.
     """
-    names, small = [mask.name for mask in masks], [mask.name.casefold() for mask in masks]
+    names = [mask.name for mask in masks]
+    check_names(names)
+    sources = tuple(open_mask(mask, clip, clip.numbers if numbers is None else numbers) for mask in masks)
+    return Mattes((*names, BACKGROUND), sources, clip)
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuse what no layer can be called.
+
+    Raises:
+        InputError: a name is no layer's name, or there twice.
+    """
+    small = [name.casefold() for name in names]
     for name in names:
         if not LAYER_NAME.fullmatch(name):
             raise InputError(
@@ -61,8 +73,6 @@ def open_mattes(masks: Sequence[MaskSource], clip: ClipInfo, numbers: range | No
             )
         if name.casefold() == BACKGROUND or small.count(name.casefold()) > 1:  # one file, on most disks
             raise InputError(f"There is more than one layer {name!r}", hint="Give every mask a name of its own.")
-    sources = tuple(open_mask(mask, clip, clip.numbers if numbers is None else numbers) for mask in masks)
-    return Mattes((*names, BACKGROUND), sources, clip)
 
 
 def visible_alphas(coverages: Sequence[Matte], shape: tuple[int, int]) -> tuple[Matte, ...]:

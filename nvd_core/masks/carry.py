@@ -168,7 +168,7 @@ def _shifted(pose: Homography, shift: Float32[np.ndarray, " 2"]) -> Homography:
 def _expected(last: _Look, pose: Homography) -> Bounds:
     """The rectangle that the object fills by a pose."""
     corners = moved(pose @ np.linalg.inv(last.pose), last.bounds.corners)
-    return Bounds(*corners.min(axis=0), *corners.max(axis=0))
+    return Bounds(*map(float, (*corners.min(axis=0), *corners.max(axis=0))))
 
 
 def _jump(
@@ -289,7 +289,7 @@ def _joined(found: list[tuple[float, Cutout]]) -> Cutout:
         return found[0][1]
     edges = np.array([one.bounds for _, one in there])
     zoom = min(one.window.zoom for _, one in there)
-    around = Bounds(*edges[:, :2].min(axis=0), *edges[:, 2:].max(axis=0)).grown(4 * zoom)
+    around = Bounds(*map(float, (*edges[:, :2].min(axis=0), *edges[:, 2:].max(axis=0)))).grown(4 * zoom)
     window = Window.over(around, zoom)
     distance = np.sum([weight * _inside_px(one.at(window.places) > 0.5) for weight, one in found], axis=0)
     return Cutout(window, (distance > 0).astype(np.float32))

@@ -37,8 +37,8 @@ class Bounds(NamedTuple):
 
     def within(self, other: Bounds) -> Bounds:
         """What both have."""
-        low = np.maximum(self[:2], other[:2])
-        return Bounds(*low, *np.maximum(np.minimum(self[2:], other[2:]), low))
+        left, top = max(self.left, other.left), max(self.top, other.top)
+        return Bounds(left, top, max(left, min(self.right, other.right)), max(top, min(self.bottom, other.bottom)))
 
 
 @final
