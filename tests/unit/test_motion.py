@@ -1,0 +1,120 @@
+"""Objects that are found because they move: which, where, and what is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+from support import texture
+
+from nvd_core.conventions import Size
+from nvd_core.masks.camera import follow_camera
+from nvd_core.masks.motion import Found, find_objects
+
+FRAMES = 13
+SHAPE = Size(208, 128)
+
+GROUND, SPRITES = texture(Size(400, 300)), [texture(Size(80, 80), seed) for seed in (1, 2)]
+
+
+def ended(steps):
+    """What a generator returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def found_in(frames: list[np.ndarray]) -> tuple[Found, ...]:
+    return ended(find_objects(ended(follow_camera(frames))))
+
+
+def ground(t: int, pan_px: float = 3.0) -> np.ndarray:
+    """What a camera sees that pans over a ground."""
+    view = np.float32([[1, 0, 60 + pan_px * t], [0, 1, 50 + 0.4 * pan_px * t]])
+    return cv2.warpAffine(GROUND, view, SHAPE, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+
+
+def with_sprites(frame: np.ndarray, *centres: tuple[float, float]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Objects on it, each an ellipse of its own texture, and their masks."""
+    frame, masks = frame.copy(), []
+    for (x, y), sprite in zip(centres, SPRITES, strict=False):
+        mask = cv2.ellipse(np.zeros(SHAPE[::-1], np.uint8), (round(x), round(y)), (24, 16), 20, 0, 360, 1, -1) > 0
+        paint = cv2.warpAffine(sprite, np.float32([[1, 0, round(x) - 40], [0, 1, round(y) - 40]]), SHAPE)
+        frame[mask] = (255 - paint)[mask] // 2
+        masks.append(mask)
+    return frame, masks
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
+    return np.count_nonzero(one & other) / np.count_nonzero(one | other)
+
+
+@pytest.mark.parametrize("pan_px", [0, 3])
+def test_what_moves_against_the_camera_is_found(pan_px: float) -> None:
+    scene = [with_sprites(ground(t, pan_px), (50 + 7 * t, 60 + t)) for t in range(FRAMES)]
+    found = found_in([frame for frame, _ in scene])
+    assert len(found) == 1
+    assert overlap(found[0].mask, scene[found[0].t][1][0]) > 0.85
+    assert found[0].confidence > 0.5
+
+
+def test_each_of_two_is_found() -> None:
+    scene = [with_sprites(ground(t), (50 + 6 * t, 30), (165 - 5 * t, 95)) for t in range(FRAMES)]
+    found = found_in([frame for frame, _ in scene])
+    assert len(found) == 2
+    best = [max(range(2), key=lambda k: overlap(one.mask, scene[one.t][1][k])) for one in found]
+    assert sorted(best) == [0, 1]
+    assert all(overlap(one.mask, scene[one.t][1][k]) > 0.8 for one, k in zip(found, best, strict=True))
+
+
+def bent(t: int) -> np.ndarray:
+    """A ground that is nearer below, so that it passes faster."""
+    down, across = np.mgrid[: SHAPE.height, : SHAPE.width].astype(np.float32)
+    return cv2.remap(GROUND, across + 40 + t * (2 + 2 * (down / SHAPE.height) ** 2), down + 60, cv2.INTER_LINEAR)
+
+
+def with_logo(t: int) -> np.ndarray:
+    """A station's sign, which stays where it is on the screen."""
+    frame = ground(t)
+    frame[14:44, 140:190] = 255 - SPRITES[0][:30, :50]
+    return frame
+
+
+def behind_post(t: int) -> np.ndarray:
+    """Something nearer that stands there too, and is passed."""
+    frame, left = ground(t), 160 - 9 * t
+    frame[:, max(0, left) : left + 14] = 255 - cv2.resize(SPRITES[1], (14, 128))[:, max(0, -left) :]
+    return frame
+
+
+def boiling(t: int) -> np.ndarray:
+    """Water: it changes everywhere, and goes nowhere."""
+    frame = ground(t)
+    frame[80:] = texture(Size(208, 48), 10 + t)
+    return frame
+
+
+def noisy(t: int) -> np.ndarray:
+    return np.clip(ground(0) + np.random.default_rng(t).normal(0, 6, (*SHAPE[::-1], 3)), 0, 255).astype(np.uint8)
+
+
+def flickering(t: int) -> np.ndarray:
+    """A light that comes and goes on a still wall."""
+    light = 1 + 0.4 * np.sin(t) * cv2.GaussianBlur(np.float32(with_sprites(ground(0), (90, 60))[1][0]), (0, 0), 6)
+    return np.clip(ground(0) * light[..., None], 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    "scene", [ground, bent, with_logo, noisy, flickering, lambda _: np.full((128, 208, 3), 90, np.uint8)]
+)
+def test_no_object_is_made_up(scene: Callable[[int], np.ndarray]) -> None:
+    assert found_in([scene(t) for t in range(FRAMES)]) == ()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_clip_of_hardly_a_frame(count: int) -> None:
+    assert found_in([ground(t) for t in range(count)]) == ()
