@@ -71,20 +71,15 @@ def build_scene(folder: Path, manifest: Manifest) -> bpy.types.Scene:
             raise InputError("The result is damaged", where=folder, hint="Decompose the clip again.") from error
         _set_up(scene)
     source = manifest.source
-    lying_there = {mask["name"] for mask in manifest.masks if _is_derived(mask, source)}
     for layer in manifest.layers:
-        node_of(scene, LAYER_NODE.format(layer))[HAS_MASKS_KEY] = layer in lying_there
+        lying_there = {"name": layer, "path": str(masks_path(Path(source.seen_from)) / layer)}
+        node_of(scene, LAYER_NODE.format(layer))[HAS_MASKS_KEY] = lying_there in manifest.masks
     scene[BUILT_KEY] = 1 + max((one.get(BUILT_KEY, 0) for one in results()), default=0)
     scene.render.resolution_x, scene.render.resolution_y = source.width, source.height
     scene.render.fps = max(1, round(source.fps))
     scene.render.fps_base = scene.render.fps / source.fps
     scene.frame_start, scene.frame_end = source.first, source.last
     return scene
-
-
-def _is_derived(mask: dict[str, str], source: Source) -> bool:
-    """Whether an object's masks were carried or found: then they lie with the result."""
-    return Path(mask["path"]) == masks_path(Path(source.seen_from)) / mask["name"]
 
 
 def _set_up(scene: bpy.types.Scene) -> None:

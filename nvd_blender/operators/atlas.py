@@ -50,16 +50,24 @@ def find_layer(context: bpy.types.Context, result: str, layer: str) -> Found:
 
 def set_canvas(context: bpy.types.Context, scene: bpy.types.Scene, image: bpy.types.Image) -> None:
     """Make a picture of a result the paint canvas here and there, and show it in the Image editors beside the shot."""
+    areas = [area for area in (context.screen.areas if context.screen else ()) if area.type == "IMAGE_EDITOR"]
+    shots = [space for area in areas if _shows_shot(space := area.spaces.active) and not space.use_image_pin]
+    for space in shots:
+        space.use_image_pin = True  # a canvas is shown in every Image editor that is not pinned
     for one in {context.scene, scene}:
         paint = one.tool_settings.image_paint
         paint.mode, paint.canvas = "IMAGE", image
-    for area in context.screen.areas if context.screen else ():
+    for space in shots:
+        space.use_image_pin = False
+    for area in areas:
         space = area.spaces.active
-        if area.type == "IMAGE_EDITOR" and not (space.image and space.image.type == "COMPOSITING"):
-            fits = space.image and tuple(space.image.size) == tuple(image.size)
+        if not _shows_shot(space):
             space.image, space.ui_mode = image, "PAINT"
-            if not fits:
-                workspace.fit(context.window, area)
+            workspace.fit(context.window, area)
+
+
+def _shows_shot(space: bpy.types.SpaceImageEditor) -> bool:
+    return space.image is not None and space.image.type == "COMPOSITING"
 
 
 class OfLayer:
