@@ -115,7 +115,7 @@ def test_a_cut_is_told_before_anything_is_solved(tmp_path: Path) -> None:
         told.append(event)
         if event == Stage(name="map", layer="background"):
             break
-    (caution,) = (event for event in told if isinstance(event, Caution))
+    (caution,) = (event for event in told if isinstance(event, Caution) and "cut" in event.message)
     assert "frame 8" in caution.message
     assert "--frames 1-7 and --frames 8-12" in caution.hint
 
