@@ -97,7 +97,7 @@ def find_objects(camera: Camera) -> Generator[float, None, tuple[Found, ...]]:
 @final
 @dataclass(frozen=True)
 class _Trace:
-    """Something that moves in a frame: where, how much in what flow errs by, and where to in a frame's time, small px."""
+    """Something that moves in a frame: where, how much in what flow errs by, and how fast, small px a frame."""
 
     t: int
     mask: Mask
