@@ -130,7 +130,7 @@ def _lattice(whole: Shot, settings: Settings, folder: Path) -> Row:
     began = time.process_time()
     shot = finished(prepare(whole.clip, whole.mattes, whole.numbers, working_lines(settings)), lambda _: None)
     solution = finished(solve(shot, settings, Checkpoints.open(folder, "", resume=False)), lambda _: None)
-    atlases = [np.ascontiguousarray(solution.atlas(name)[..., :3]) for name in solution.layers]
+    atlases = [solution.colour(name) for name in solution.layers]
 
     def rebuilt(frame: PlateFrame) -> tuple[np.ndarray, np.ndarray]:
         layers = solution.frame(frame.number, frame.plate, frame.mattes)

@@ -290,7 +290,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("when", ["background.map", "background.atlas"])
 def test_a_job_that_filled_the_disk_goes_on_once_there_is_room(when: str, small_disk: Path, tmp_path: Path) -> None:
     folder, ballast = small_disk / "out", small_disk / "ballast"
-    arguments = [sliding(tmp_path / "clip", 12), "--preset=preview"]
+    arguments = [sliding(tmp_path / "clip", 12), "--preset=preview", "--find=nothing"]
     run = command("decompose", *arguments, "-o", folder)
     with subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         wait_until((folder / "checkpoint" / f"{when}.safetensors").is_file, process)
