@@ -182,8 +182,8 @@ def _measured(name: str, folder: Path, settings: Settings) -> Cost:
 
 def _drift(decomposition: Decomposition, window: int) -> tuple[float, float, float | None, float | None]:
     """See :class:`Cost`."""
-    places = np.stack(list(_places(decomposition)))
-    places = places[:, ~np.isnan(places).all(axis=(0, 2))]
+    texels, densities = map(np.stack, zip(*_places(decomposition), strict=True))
+    places = texels[:, ~np.isnan(texels).all(axis=(0, 2))] / np.median(densities)
     usual = np.nanmedian(places, axis=0)
     drift = [float(np.nanmedian(np.linalg.norm(one - usual, axis=-1))) for one in places]
     steps = np.array([np.nanmedian(np.linalg.norm(b - a, axis=-1)) for a, b in pairwise(places)])
@@ -198,14 +198,14 @@ def _drift(decomposition: Decomposition, window: int) -> tuple[float, float, flo
     )
 
 
-def _places(decomposition: Decomposition) -> Iterator[Float32[np.ndarray, "point 2"]]:
-    """For each frame the places on the atlas of points of the wall, plate px; NaN where they are not seen."""
+def _places(decomposition: Decomposition) -> Iterator[tuple[Float32[np.ndarray, "point 2"], float]]:
+    """For each frame the texels of points of the wall, NaN where they are not seen, and how many a plate px has."""
     size, (rows, columns) = decomposition.size, decomposition.original(BACKGROUND).shape[:2]
     every = size.width / 16
     x, y = np.meshgrid(np.arange(0, 2 * size.width, every), np.arange(0, 2 * size.height, every))
     wall = np.stack([x.ravel(), y.ravel(), np.ones(x.size)], axis=-1)
 
-    def place(frame: Frame) -> Float32[np.ndarray, "point 2"]:
+    def place(frame: Frame) -> tuple[Float32[np.ndarray, "point 2"], float]:
         at = wall @ camera(frame.number - 1, size).T
         at = (at[:, :2] / at[:, 2:]).astype(np.float32)[None]
         layer = frame.layers[BACKGROUND]
@@ -214,7 +214,7 @@ def _places(decomposition: Decomposition) -> Iterator[Float32[np.ndarray, "point
         inside = (seen > 0.99) & (at[0] > 3).all(axis=-1) & (at[0] < np.array(size) - 4).all(axis=-1)
         texels = np.stack([x_from_u(uv[:, 0], columns), y_from_v(uv[:, 1], rows)], axis=-1)
         density = columns * float(np.median(np.abs(np.diff(layer.uv_atlas[..., 0], axis=1))))
-        return np.where(inside[:, None], texels / density, np.float32(np.nan))
+        return np.where(inside[:, None], texels, np.float32(np.nan)), density
 
     yield from decomposition.over_frames(place)
 
