@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from mimetypes import guess_type
@@ -37,7 +37,7 @@ class Composite(NamedTuple):
 
 def render(
     decomposition: Decomposition, atlases: Mapping[str, Path], mode: Mode, looks: Mapping[str, Look] | None = None
-) -> Iterator[Composite]:
+) -> Generator[Composite, None, None]:
     """Re-composite every frame.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from nvd_core.decomposition import Decomposition, Frame
 from nvd_core.exr import write_exr
 
 
-def write_stmaps(decomposition: Decomposition) -> Iterator[Path]:
+def write_stmaps(decomposition: Decomposition) -> Generator[Path, None, None]:
     """Write ``stmap/<layer>/<name>.<layer>.####.exr`` and yield each folder's frame when it is there.
 
     Red and green are the atlas coordinates (origin bottom-left, pixel centres at half), float, defined
