@@ -20,7 +20,7 @@ from nvd_core.conventions import Size
 from nvd_core.decomposition import AtlasColour, Decomposition, Frame
 from nvd_core.errors import InputError
 from nvd_core.exr import rgba_channels, write_exr
-from nvd_core.folder import atomic
+from nvd_core.folder import atomic, sweep_of
 
 Mode = Literal["keep-plate", "rebuild"]
 Format = Literal["png", "exr"]
@@ -99,7 +99,9 @@ def frame_writer(decomposition: Decomposition, out: Path, file_format: Format) -
     manifest = decomposition.manifest
     pictures = {number: out / f"{manifest.name}.{number:04d}.{file_format}" for number in manifest.source.numbers}
     is_video = out.suffix.lower() in VIDEO_SUFFIXES
-    _check_place(decomposition, out, [out] if is_video else list(pictures.values()))
+    targets = [out] if is_video else list(pictures.values())
+    _check_place(decomposition, out, targets)
+    sweep_of(targets)
     if is_video:
         with atomic(out) as temporary, _video(temporary, manifest.source.fps, decomposition.size) as encode:
 

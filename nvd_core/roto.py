@@ -98,12 +98,12 @@ def rotoscope(wanted: Wanted) -> Generator[Event, None, tuple[MaskSource, ...]]:
     Raises:
         InputError: a mask or the clip cannot be read, or the folder holds corrected masks of another clip.
     """
-    if wanted.folder.exists() and not _record_path(wanted.folder).is_file():
+    if wanted.folder.exists() and not _record_path(wanted.folder).is_file() and any(wanted.folder.iterdir()):
         raise InputError(
             "The output folder holds masks that are not its own", where=wanted.folder, hint="Move or rename them."
         )
     record = _Record.read(wanted.folder)
-    clip_sha256 = digest_of(files_of(wanted.clip.info, wanted.numbers))
+    clip_sha256 = digest_of(files_of(wanted.clip.info, wanted.numbers), wanted.clip.info.unchanged)
     corrected = record.corrected()
     if corrected and record.clip != clip_sha256:
         raise InputError(
@@ -189,8 +189,9 @@ class _Record:
 
 def _asked(wanted: Wanted, clip_sha256: str, corrected: Mapping[str, Mapping[int, Path]]) -> str:
     """What the masks follow from, in short."""
+    unchanged = wanted.clip.info.unchanged
     given = [
-        (one.name, one.frame, one.path if is_marks(one.path) else sha256(_there(one)))
+        (one.name, one.frame, one.path if is_marks(one.path) else digest_of([_there(one)], unchanged))
         for one in wanted.masks
         if one.frame is not None
     ]
@@ -235,6 +236,7 @@ def _made(
     _Record(wanted.folder, record.clip, "", tuple(corrected), known, (), tuple(sorted(kept))).write()
     files = yield from _progress(_written(wanted, masks, kept), _CARRIED, 1)
     files = {name: sha256(wanted.folder / name) for name in files}
+    wanted.clip.info.unchanged.check_all()
     record = replace(record, layers=tuple(masks), files=files, told=tuple(told), kept=tuple(sorted(kept & set(files))))
     record.write()
     return record

@@ -111,7 +111,8 @@ class Sequence:
         """See :meth:`nvd_core.clip.Clip.frames`."""
         for number in numbers:
             file = self.info.files[number - self.info.first]
-            plate = read_rgb(file)
+            with self.info.unchanged.reading(file):
+                plate = read_rgb(file)
             size = Size(plate.shape[1], plate.shape[0])
             if size != self.info.size:
                 raise InputError(f"The frame is {size}, the clip is {self.info.size}", where=file, hint="Use one size.")

@@ -9,6 +9,7 @@ import numpy as np
 
 from nvd_core.decomposition import Decomposition, Frame
 from nvd_core.exr import write_exr
+from nvd_core.writer import sole_writer
 
 
 def write_stmaps(decomposition: Decomposition) -> Generator[Path, None, None]:
@@ -27,5 +28,6 @@ def write_stmaps(decomposition: Decomposition) -> Generator[Path, None, None]:
             write_exr(paths[-1], {"R": u, "G": v, "B": one.alpha})
         return paths
 
-    for paths in decomposition.over_frames(write):
-        yield from paths
+    with sole_writer(decomposition.folder):
+        for paths in decomposition.over_frames(write):
+            yield from paths
