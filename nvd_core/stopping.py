@@ -55,14 +55,12 @@ def stopping_on_signals() -> Iterator[None]:
     try:
         yield
     finally:
-        _asked.clear()
-        for one, handler in former.items():
-            signal.signal(one, handler)
+        for one, handler in former.items():  # who was asked goes on ending while the interpreter shuts down
+            signal.signal(one, signal.SIG_IGN if _asked.is_set() else handler)
 
 
 def _end_regardless() -> None:
     threading.Event().wait(_GRACE_S)
-    if _asked.is_set():
-        with suppress(OSError):
-            print("nvd: Cancelled in the middle of a long step.", file=sys.stderr, flush=True)  # noqa: T201
-        os._exit(CANCELLED)
+    with suppress(OSError):
+        print("nvd: Cancelled in the middle of a long step.", file=sys.stderr, flush=True)  # noqa: T201
+    os._exit(CANCELLED)
