@@ -322,7 +322,8 @@ def _occupied(folder: Path) -> Iterator[None]:
             finally:
                 if not manifest_path(folder).exists() and not any(checkpoint_path(folder).glob("*.safetensors")):
                     shutil.rmtree(checkpoint_path(folder), ignore_errors=True)
-                    log_path(folder).unlink(missing_ok=True)
+                    with suppress(OSError):  # a disk that can no longer be written to has been told of
+                        log_path(folder).unlink(missing_ok=True)
                 clear_unfinished(masks_path(folder))
     finally:
         _unmake(made)
