@@ -33,7 +33,8 @@ def is_pattern(path: Path) -> bool:
 
 def safe_name(text: str) -> str:
     """A name for files: letters, digits, ``_`` and ``-`` only, never empty, and no longer than file systems bear."""
-    return re.sub(r"[^\w-]+", "_", text).strip("_")[:60] or "clip"
+    safe = re.sub(r"[^\w-]+", "_", text).strip("_")[:60]
+    return safe.encode()[:180].decode(errors="ignore") or "clip"  # layer, number and more are yet to be added
 
 
 def list_pictures(path: Path) -> dict[int, Path]:
