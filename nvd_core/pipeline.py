@@ -320,7 +320,7 @@ def _occupied(folder: Path) -> Iterator[None]:
             try:
                 yield
             finally:
-                if not manifest_path(folder).exists() and not any(checkpoint_path(folder).glob("*.safetensors")):
+                if not manifest_path(folder).exists() and not any(checkpoint_path(folder).rglob("*.safetensors")):
                     shutil.rmtree(checkpoint_path(folder), ignore_errors=True)
                     with suppress(OSError):  # a disk that can no longer be written to has been told of
                         log_path(folder).unlink(missing_ok=True)

@@ -25,10 +25,11 @@ from nvd_core.clip.colour import to_display, to_uint8
 from nvd_core.clip.pictures import read_picture
 from nvd_core.conventions import Size, working_size
 from nvd_core.errors import InputError
-from nvd_core.folder import atomic, sha256, write_json
+from nvd_core.folder import atomic, checkpoint_path, sha256, write_json
 from nvd_core.masks.camera import Camera, follow_camera
 from nvd_core.masks.carry import carry
 from nvd_core.masks.files import Matte, coverage
+from nvd_core.masks.kept import Kept
 from nvd_core.masks.marks import is_marks, mask_from_marks, parse_marks
 from nvd_core.masks.motion import find_objects
 from nvd_core.masks.refine import matte_of
@@ -54,7 +55,7 @@ class Wanted:
         clip: the plates.
         numbers: of the frames used.
         masks: as they were asked for; empty if objects are to be found.
-        folder: where their pictures go.
+        folder: where their pictures go; outlines are kept in the checkpoint beside it meanwhile.
         scratch: a folder on whose disk frames may lie meanwhile.
         at_once: so many plates are worked on at a time.
     """
@@ -225,10 +226,11 @@ def _made(
             }
             keys[layer] = (_given(wanted, layer, frames) if wanted.masks else {}) | fixed
     start, masks = _FOLLOWED + (0 if wanted.masks else 0.2), {}
+    outlines = checkpoint_path(wanted.folder.parent) / f"masks-{record.asked[:16]}"
     for index, layer in enumerate(keys):
         share = (_CARRIED - start) / len(keys)
         masks[layer] = yield from _progress(
-            carry(camera, keys[layer]), start + index * share, start + (index + 1) * share
+            carry(camera, keys[layer], Kept(outlines, layer)), start + index * share, start + (index + 1) * share
         )
     kept = {f"{layer}/{path.name}" for layer, pictures in corrected.items() for path in pictures.values()}
     # From here on, until all are there, only those that were corrected are known.
@@ -239,6 +241,7 @@ def _made(
     wanted.clip.info.unchanged.check_all()
     record = replace(record, layers=tuple(masks), files=files, told=tuple(told), kept=tuple(sorted(kept & set(files))))
     record.write()
+    shutil.rmtree(outlines, ignore_errors=True)
     return record
 
 
