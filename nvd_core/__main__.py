@@ -6,16 +6,17 @@ import sys
 from pathlib import Path
 
 from nvd_core import __version__
-from nvd_core.errors import CANCELLED
+from nvd_core.stopping import stopping_on_signals
 
 
 def main() -> int:
-    """Run the command line; the exit code is returned.
+    """Run the command line; the exit code is returned."""
+    with stopping_on_signals():
+        return _run(sys.argv[1:])
 
-    ``doctor`` and ``worker`` need nothing but the standard library to begin with, so that they can tell
-    what is missing.
-    """
-    arguments = sys.argv[1:]
+
+def _run(arguments: list[str]) -> int:
+    """``doctor`` and ``worker`` begin with the standard library alone, so that they can tell what is missing."""
     if arguments == ["--version"]:
         print(__version__)  # noqa: T201
         return 0
@@ -35,8 +36,6 @@ def main() -> int:
     except ImportError as error:
         print(f"nvd: A package is missing: {error}. Run nvd doctor.", file=sys.stderr)  # noqa: T201
         return 4
-    except KeyboardInterrupt:
-        return CANCELLED
 
 
 if __name__ == "__main__":

@@ -48,11 +48,7 @@ class Checkpoints:
 
     def load(self, name: str) -> Arrays | None:
         """A part that was finished, or None."""
-        path = self.folder / f"{name}.safetensors"
-        try:
-            return load_file(path) if path.is_file() else None
-        except SafetensorError:
-            return None  # written by a program that was killed before fsync was through
+        return load_arrays(self.folder / f"{name}.safetensors")
 
     def save(self, name: str, arrays: Arrays) -> None:
         """Keep a finished part."""
@@ -61,6 +57,14 @@ class Checkpoints:
     def discard(self) -> None:
         """The job is done."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def load_arrays(path: Path) -> Arrays | None:
+    """Arrays that were written, or None if they are not there or not whole."""
+    try:
+        return load_file(path) if path.is_file() else None
+    except SafetensorError:
+        return None  # the system went down before what was written had reached the disk
 
 
 def save_arrays(path: Path, arrays: Arrays, metadata: dict[str, str] | None = None) -> None:

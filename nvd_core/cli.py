@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from math import inf, nan
@@ -31,7 +30,7 @@ from nvd_core.clip import open_clip, parse_range
 from nvd_core.compositing import AS_SHOT, Look
 from nvd_core.decomposition import Decomposition
 from nvd_core.demo import run_demo
-from nvd_core.errors import CancelledError, NvdError, UsageError, as_told
+from nvd_core.errors import NvdError, UsageError, as_told
 from nvd_core.export.report import words
 from nvd_core.export.stmap import write_stmaps
 from nvd_core.forecast import Forecast, Needs
@@ -42,6 +41,7 @@ from nvd_core.pipeline import decompose
 from nvd_core.render import Format, Mode, frame_writer, render
 from nvd_core.settings import Job, Settings
 from nvd_core.steps import finished
+from nvd_core.stopping import heed
 
 Item = TypeVar("Item")
 Folder = Annotated[Path, arg(metavar="FOLDER")]
@@ -80,7 +80,7 @@ class Decompose:
         job = self._job()
         folder = self.out or Path(f"{open_clip(Path(job.clip)).info.name}_nvd")
         events = decompose(job, folder, resume=self.resume)
-        with _bar() as advance, _cancellable("What is finished can be taken up with --resume."):
+        with closing(events), _bar("What is finished can be taken up with --resume.") as advance:
             for event in events:
                 if talk.is_terminal and event == protocol.Stage(name="prepare"):
                     talk.print(f"It may take {_forecast(job)}", soft_wrap=True)
@@ -129,7 +129,7 @@ class Render:
         atlases = {layer: Path(path) for layer, path in _by_layer("atlas", "FILE", self.atlas).items()}
         manifest = decomposition.manifest
         frames = render(decomposition, atlases, self.mode, self._looks())
-        with _cancellable(), frame_writer(decomposition, self.out, self.format) as write:
+        with frame_writer(decomposition, self.out, self.format) as write:
             paths = [write(frame) for frame in _shown(frames, len(manifest.source.numbers), "render")]
         talk.print(f"{len(paths)} frames in {self.out}", soft_wrap=True)
         return _json({"files": sorted({str(path.absolute()) for path in paths})}) if self.json else ""
@@ -155,7 +155,7 @@ class Score:
     def run(self) -> str:
         """Measure all frames."""
         decomposition = Decomposition.open(self.folder)
-        with _bar() as advance, _cancellable():
+        with _bar() as advance:
             advance(None, "measure")
             metrics = finished(measure(decomposition), lambda done: advance(done, None))
         return _json(metrics) if self.json else words(replace(decomposition.manifest, metrics=metrics))
@@ -175,9 +175,8 @@ class Export:
             raise UsageError("Nothing to export is named", hint="Write nvd export FOLDER --stmap.")
         decomposition = Decomposition.open(self.folder)
         manifest = decomposition.manifest
-        with _cancellable():
-            count = len(manifest.source.numbers) * len(manifest.layers)
-            paths = list(_shown(write_stmaps(decomposition), count, "stmap"))
+        count = len(manifest.source.numbers) * len(manifest.layers)
+        paths = list(_shown(write_stmaps(decomposition), count, "stmap"))
         talk.print(f"{len(paths)} STMaps in {decomposition.folder / 'stmap'}", soft_wrap=True)
         return _json({"files": [str(path.absolute()) for path in paths]}) if self.json else ""
 
@@ -191,7 +190,7 @@ class Demo:
 
     def run(self) -> str:
         """Run the whole path once."""
-        with _bar() as advance, _cancellable():
+        with _bar() as advance:
             pictures = [
                 str(path.absolute()) for path in finished(run_demo(self.out), lambda event: _show(event, advance))
             ]
@@ -259,7 +258,8 @@ class Advance(Protocol):
 
 
 @contextmanager
-def _bar() -> Iterator[Advance]:
+def _bar(hint: str = "") -> Iterator[Advance]:
+    """A bar; whoever moves it stops there when asked to, and is told the hint."""
     columns = (
         TextColumn("{task.description:<24}"),
         BarColumn(),
@@ -270,6 +270,7 @@ def _bar() -> Iterator[Advance]:
         task = progress.add_task("", total=1.0, left="")
 
         def advance(done: float | None, what: str | None, left: str = "") -> None:
+            heed(hint)
             progress.update(task, completed=done, description=what, left=left)
 
         yield advance
@@ -292,29 +293,12 @@ def _forecast(job: Job) -> Forecast:
     return Needs.of(info.size, frames, job.masks, job.settings).forecast(WORKERS)
 
 
-def _shown(items: Iterable[Item], count: int, what: str) -> Iterable[Item]:
-    with _bar() as advance:
+def _shown(items: Generator[Item, None, None], count: int, what: str) -> Iterable[Item]:
+    with closing(items), _bar() as advance:
         advance(None, what)
         for done, item in enumerate(items):
             yield item
             advance((done + 1) / count, None)
-
-
-@contextmanager
-def _cancellable(hint: str = "") -> Iterator[None]:
-    """Let Ctrl-C, the end of the session or a polite kill end a command in order; asked again, it goes on ending."""
-
-    def stop(_number: int, _frame: object) -> None:
-        for one in former:
-            signal.signal(one, signal.SIG_IGN)
-        raise CancelledError("Cancelled", hint=hint)
-
-    former = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for one, handler in former.items():
-            signal.signal(one, handler)
 
 
 def _by_layer(flag: str, what: str, texts: Iterable[str]) -> dict[str, str]:

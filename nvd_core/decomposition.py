@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -138,7 +138,7 @@ class Decomposition:
 
     def over_frames(
         self, function: Callable[[Frame], Result], numbers: Sequence[int] | None = None
-    ) -> Iterator[Result]:
+    ) -> Generator[Result, None, None]:
         """What a function makes of each frame, in order; frames themselves are not kept."""
         chosen = list(self.manifest.source.numbers if numbers is None else numbers)
         plates = zip(chosen, self.clip.frames(chosen), strict=True)

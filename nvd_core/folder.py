@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -33,7 +33,7 @@ _FILE_NAME: Final = re.compile(r"[\w-]+")
 LOCK: Final = ".lock"
 """Held by the one who writes to the folder."""
 
-_HALF_WRITTEN: Final = re.compile(r"\..+\.\d+\.part(\.\w+)?")
+_HALF_WRITTEN: Final = re.compile(r"\.(?P<stem>.+)\.\d+\.part(?P<suffix>\.\w+)?")
 """What :func:`atomic` calls a file until it is whole."""
 
 _MOST_FRAMES: Final = 10_000_000
@@ -156,12 +156,13 @@ def log_path(folder: Path) -> Path:
 
 def is_ours(folder: Path) -> bool:
     """Whether a folder is a decomposition, finished or not."""
-    only_lock = [path.name for path in folder.iterdir()] == [LOCK]
+    names = {path.name for path in folder.iterdir()}
+    only_begun = LOCK in names and names <= {LOCK, masks_path(folder).name, log_path(folder).name}
     return (
         manifest_path(folder).is_file()
         or checkpoint_path(folder).is_dir()
         or masks_record_path(folder).is_file()
-        or only_lock
+        or only_begun
     )
 
 
@@ -279,6 +280,16 @@ def sweep(folder: Path) -> None:
     for path in folder.rglob(".*.part*"):
         if _HALF_WRITTEN.fullmatch(path.name):
             path.unlink(missing_ok=True)
+
+
+def sweep_of(targets: Collection[Path]) -> None:
+    """The same for files that go to a folder that holds others' files, too."""
+    names = {path.name for path in targets}
+    for folder in {path.parent for path in targets}:
+        for path in folder.glob(".*.part*"):
+            half = _HALF_WRITTEN.fullmatch(path.name)
+            if half and half["stem"] + (half["suffix"] or "") in names:
+                path.unlink(missing_ok=True)
 
 
 def unwritable(path: Path, error: OSError) -> InputError:

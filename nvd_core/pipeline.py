@@ -1,6 +1,6 @@
 """From a job to a decomposition folder: prepare, solve, export, measure, report, as one stream of events.
 
-Closing the stream cancels the job; what is finished stays in the checkpoint. Nothing is written before
+Closing the stream cancels the job; what is finished stays in the checkpoint. Nothing but a lock is written before
 the clip and its masks have been read through.
 """
 
@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
-
-from filelock import FileLock, Timeout
 
 from nvd_core import __version__
 from nvd_core.checkpoints import Checkpoints, save_arrays
@@ -33,7 +30,6 @@ from nvd_core.export.frames import write_channels, write_frames
 from nvd_core.export.report import write_report
 from nvd_core.folder import (
     FRAME_NAME,
-    LOCK,
     Manifest,
     Source,
     channels_path,
@@ -43,9 +39,7 @@ from nvd_core.folder import (
     log_path,
     manifest_path,
     masks_path,
-    nearest,
     report_path,
-    sweep,
     unwritable,
     write_manifest,
 )
@@ -60,6 +54,7 @@ from nvd_core.settings import ALPHA, Job, MaskSource, Settings, Shown, Solver, h
 from nvd_core.shot import Shot, prepare
 from nvd_core.solution import Solution
 from nvd_core.steps import Result, mapped
+from nvd_core.writer import sole_writer
 
 _LEAST_PX: Final = 32
 
@@ -123,15 +118,14 @@ def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Even
     takes.check_memory()
     at_once = needs.plates_at_once(WORKERS)
     ledger, told = Ledger(SHARES if is_lacking else {name: SHARES[name] for name in SHARES if name != "masks"}), []
-    if is_lacking:
-        wanted = Wanted(clip, numbers, job.masks, masks_path(folder), nearest(folder), at_once)
-        with _occupied(folder):
-            masks = yield from ledger.phase("masks", _heard(rotoscope(wanted), told))
-        job = replace(job, masks=masks)
-    mattes = open_mattes(job.masks, clip.info, numbers)
-    reading = prepare(clip, mattes, numbers, working_lines(job.settings), nearest(folder), at_once)
-    shot = yield from ledger.phase("prepare", reading)
     with _occupied(folder):
+        if is_lacking:
+            wanted = Wanted(clip, numbers, job.masks, masks_path(folder), folder, at_once)
+            masks = yield from ledger.phase("masks", _heard(rotoscope(wanted), told))
+            job = replace(job, masks=masks)
+        mattes = open_mattes(job.masks, clip.info, numbers)
+        reading = prepare(clip, mattes, numbers, working_lines(job.settings), folder, at_once)
+        shot = yield from ledger.phase("prepare", reading)
         events = _solve_and_export(job, shot, solve, folder, ledger, told, resume=resume)
         yield from _logged(events, folder, anew=not resume)
     yield Done(folder=str(folder))
@@ -172,6 +166,7 @@ def _solve_and_export(
     costs = {"stages": ledger.stages, "peak_memory_bytes": peak_memory_bytes()}
     made = Decomposition(folder, manifest, shot.at_once)
     manifest = yield from ledger.phase("report", write_report(made, diagnoses + found, costs))
+    shot.clip.info.unchanged.check_all()  # the report is of files that were opened anew
     write_manifest(folder, manifest)
     checkpoints.discard()
 
@@ -291,20 +286,11 @@ def _check_shown(shown: Shown, info: ClipInfo) -> None:
 
 
 def _check_folder(folder: Path) -> None:
-    """Refuse a place that holds something else or cannot be written to."""
+    """Refuse a place that holds something else."""
     if folder.exists() and not folder.is_dir():
         raise InputError("The output is a file", where=folder, hint="Name a folder for it.")
     if folder.is_dir() and any(folder.iterdir()) and not is_ours(folder):
         raise InputError("The output folder holds something else", where=folder, hint="Choose a new or an empty one.")
-    made = _make(folder)
-    try:
-        probe = folder / f".{os.getpid()}.probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise unwritable(folder, error) from error
-    finally:
-        _unmake(made)
 
 
 def _make(folder: Path) -> list[Path]:
@@ -321,31 +307,25 @@ def _make(folder: Path) -> list[Path]:
 def _unmake(folders: list[Path]) -> None:
     for path in folders:
         if path.is_dir() and not any(path.iterdir()):
-            path.rmdir()
+            with suppress(OSError):  # another writer may have it by now
+                path.rmdir()
 
 
 @contextmanager
 def _occupied(folder: Path) -> Iterator[None]:
     """Hold a folder for one writer. If nothing worth keeping comes of it, it is as it was before."""
     made = _make(folder)
-    lock = FileLock(folder / LOCK)
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(
-            "Another job is writing to the folder", where=folder, hint="Wait for it, or choose another."
-        ) from None
-    try:
-        sweep(folder)
-        yield
+        with sole_writer(folder):
+            try:
+                yield
+            finally:
+                if not manifest_path(folder).exists() and not any(checkpoint_path(folder).rglob("*.safetensors")):
+                    shutil.rmtree(checkpoint_path(folder), ignore_errors=True)
+                    with suppress(OSError):  # a disk that can no longer be written to has been told of
+                        log_path(folder).unlink(missing_ok=True)
+                clear_unfinished(masks_path(folder))
     finally:
-        if not manifest_path(folder).exists() and not any(checkpoint_path(folder).glob("*.safetensors")):
-            shutil.rmtree(checkpoint_path(folder), ignore_errors=True)
-            log_path(folder).unlink(missing_ok=True)
-        clear_unfinished(masks_path(folder))
-        lock.release()
-        with suppress(OSError):  # on Windows another job may have opened it already
-            (folder / LOCK).unlink(missing_ok=True)
         _unmake(made)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from mimetypes import guess_type
@@ -20,7 +20,7 @@ from nvd_core.conventions import Size
 from nvd_core.decomposition import AtlasColour, Decomposition, Frame
 from nvd_core.errors import InputError
 from nvd_core.exr import rgba_channels, write_exr
-from nvd_core.folder import atomic
+from nvd_core.folder import atomic, sweep_of
 
 Mode = Literal["keep-plate", "rebuild"]
 Format = Literal["png", "exr"]
@@ -37,7 +37,7 @@ class Composite(NamedTuple):
 
 def render(
     decomposition: Decomposition, atlases: Mapping[str, Path], mode: Mode, looks: Mapping[str, Look] | None = None
-) -> Iterator[Composite]:
+) -> Generator[Composite, None, None]:
     """Re-composite every frame.
 
     Args:
@@ -99,7 +99,9 @@ def frame_writer(decomposition: Decomposition, out: Path, file_format: Format) -
     manifest = decomposition.manifest
     pictures = {number: out / f"{manifest.name}.{number:04d}.{file_format}" for number in manifest.source.numbers}
     is_video = out.suffix.lower() in VIDEO_SUFFIXES
-    _check_place(decomposition, out, [out] if is_video else list(pictures.values()))
+    targets = [out] if is_video else list(pictures.values())
+    _check_place(decomposition, out, targets)
+    sweep_of(targets)
     if is_video:
         with atomic(out) as temporary, _video(temporary, manifest.source.fps, decomposition.size) as encode:
 
@@ -143,6 +145,7 @@ def _video(path: Path, fps: float, size: Size) -> Iterator[Callable[[np.ndarray]
         # 4:2:0 needs even sides; a row or column more does less harm than another aspect.
         stream.width, stream.height = size.width + size.width % 2, size.height + size.height % 2
         stream.pix_fmt = "yuv420p"
+        stream.codec_context.thread_count = 1  # with more, x264 makes other bytes of the same frames now and then
         stream.codec_context.color_range = 1
         for field in ("color_primaries", "color_trc", "colorspace"):
             setattr(stream.codec_context, field, 1)

@@ -25,10 +25,11 @@ from nvd_core.clip.colour import to_display, to_uint8
 from nvd_core.clip.pictures import read_picture
 from nvd_core.conventions import Size, working_size
 from nvd_core.errors import InputError
-from nvd_core.folder import atomic, sha256, write_json
+from nvd_core.folder import atomic, checkpoint_path, sha256, write_json
 from nvd_core.masks.camera import Camera, follow_camera
 from nvd_core.masks.carry import carry
 from nvd_core.masks.files import Matte, coverage
+from nvd_core.masks.kept import Kept
 from nvd_core.masks.marks import is_marks, mask_from_marks, parse_marks
 from nvd_core.masks.motion import find_objects
 from nvd_core.masks.refine import matte_of
@@ -54,7 +55,7 @@ class Wanted:
         clip: the plates.
         numbers: of the frames used.
         masks: as they were asked for; empty if objects are to be found.
-        folder: where their pictures go.
+        folder: where their pictures go; outlines are kept in the checkpoint beside it meanwhile.
         scratch: a folder on whose disk frames may lie meanwhile.
         at_once: so many plates are worked on at a time.
     """
@@ -98,12 +99,12 @@ def rotoscope(wanted: Wanted) -> Generator[Event, None, tuple[MaskSource, ...]]:
     Raises:
         InputError: a mask or the clip cannot be read, or the folder holds corrected masks of another clip.
     """
-    if wanted.folder.exists() and not _record_path(wanted.folder).is_file():
+    if wanted.folder.exists() and not _record_path(wanted.folder).is_file() and any(wanted.folder.iterdir()):
         raise InputError(
             "The output folder holds masks that are not its own", where=wanted.folder, hint="Move or rename them."
         )
     record = _Record.read(wanted.folder)
-    clip_sha256 = digest_of(files_of(wanted.clip.info, wanted.numbers))
+    clip_sha256 = digest_of(files_of(wanted.clip.info, wanted.numbers), wanted.clip.info.unchanged)
     corrected = record.corrected()
     if corrected and record.clip != clip_sha256:
         raise InputError(
@@ -189,8 +190,9 @@ class _Record:
 
 def _asked(wanted: Wanted, clip_sha256: str, corrected: Mapping[str, Mapping[int, Path]]) -> str:
     """What the masks follow from, in short."""
+    unchanged = wanted.clip.info.unchanged
     given = [
-        (one.name, one.frame, one.path if is_marks(one.path) else sha256(_there(one)))
+        (one.name, one.frame, one.path if is_marks(one.path) else digest_of([_there(one)], unchanged))
         for one in wanted.masks
         if one.frame is not None
     ]
@@ -224,10 +226,11 @@ def _made(
             }
             keys[layer] = (_given(wanted, layer, frames) if wanted.masks else {}) | fixed
     start, masks = _FOLLOWED + (0 if wanted.masks else 0.2), {}
+    outlines = checkpoint_path(wanted.folder.parent) / f"masks-{record.asked[:16]}"
     for index, layer in enumerate(keys):
         share = (_CARRIED - start) / len(keys)
         masks[layer] = yield from _progress(
-            carry(camera, keys[layer]), start + index * share, start + (index + 1) * share
+            carry(camera, keys[layer], Kept(outlines, layer)), start + index * share, start + (index + 1) * share
         )
     kept = {f"{layer}/{path.name}" for layer, pictures in corrected.items() for path in pictures.values()}
     # From here on, until all are there, only those that were corrected are known.
@@ -235,8 +238,10 @@ def _made(
     _Record(wanted.folder, record.clip, "", tuple(corrected), known, (), tuple(sorted(kept))).write()
     files = yield from _progress(_written(wanted, masks, kept), _CARRIED, 1)
     files = {name: sha256(wanted.folder / name) for name in files}
+    wanted.clip.info.unchanged.check_all()
     record = replace(record, layers=tuple(masks), files=files, told=tuple(told), kept=tuple(sorted(kept & set(files))))
     record.write()
+    shutil.rmtree(outlines, ignore_errors=True)
     return record
 
 

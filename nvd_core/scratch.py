@@ -70,8 +70,11 @@ class _Nameless:
     """A file that no folder lists, closed with its last user."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
         self._folder, self._lock = folder, Lock()
+        try:
+            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
+        except OSError as error:
+            raise unwritable(folder, error) from error
 
     def write(self, at: int, data: np.ndarray) -> None:
         try:
@@ -89,4 +92,5 @@ class _Nameless:
             self._file.readinto(data.data)  # pyright: ignore[reportAttributeAccessIssue]
 
     def __del__(self) -> None:
-        self._file.close()
+        if hasattr(self, "_file"):
+            self._file.close()

@@ -15,6 +15,7 @@ from jaxtyping import Num, UInt8
 
 from nvd_core.clip import Clip, ClipInfo, Plate
 from nvd_core.clip.colour import to_display, to_uint8
+from nvd_core.clip.unchanged import Unchanged
 from nvd_core.conventions import Size, working_size
 from nvd_core.errors import InputError
 from nvd_core.masks import Matte, Mattes
@@ -128,7 +129,7 @@ def prepare(
     files = files_of(clip.info, numbers)
     for source in mattes.sources:
         files += dict.fromkeys([source.pictures[number] for number in numbers] if source.pictures else [source.path])
-    return Shot(clip, mattes, numbers, frames, tuple(alphas), digest_of(files), at_once)
+    return Shot(clip, mattes, numbers, frames, tuple(alphas), digest_of(files, clip.info.unchanged), at_once)
 
 
 def files_of(info: ClipInfo, numbers: range) -> list[Path]:
@@ -137,10 +138,10 @@ def files_of(info: ClipInfo, numbers: range) -> list[Path]:
     return files[numbers.start - info.first : numbers.stop - info.first] if len(files) == info.count else files
 
 
-def digest_of(files: Iterable[Path]) -> str:
-    """Of the content of files, in their order."""
+def digest_of(files: Iterable[Path], unchanged: Unchanged) -> str:
+    """Of the content of files, in their order, which must be what is read of them otherwise."""
     digest = hashlib.sha256()
     for file in files:
-        with Path(file).open("rb") as opened:
+        with unchanged.reading(file), file.open("rb") as opened:
             digest.update(hashlib.file_digest(opened, "sha256").digest())
     return digest.hexdigest()

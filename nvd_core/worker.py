@@ -1,8 +1,8 @@
 """The worker that Blender starts: events as JSON lines on standard output, commands on standard input.
 
 File descriptor 1 belongs to the protocol alone: what libraries print goes to standard error. When the
-parent asks to cancel, or its end of the pipe closes, the job stops at the next event; what is finished
-is in the checkpoint.
+parent asks to cancel, its end of the pipe closes or a signal comes, the job stops at the next event; what is
+finished is in the checkpoint.
 """
 
 from __future__ import annotations
@@ -11,23 +11,20 @@ import os
 import platform
 import sys
 import threading
-from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
-from typing import Final, TextIO
+from typing import TextIO
 
 from nvd_core import __version__
-from nvd_core.errors import CANCELLED, CancelledError, NvdError, as_told
+from nvd_core.errors import CANCELLED, NvdError, as_told
 from nvd_core.protocol import Event, Failed, Hello, encode, is_cancel
-
-_GRACE_S: Final = 8.0
-"""A long step is given this long to reach an event before the process ends regardless."""
+from nvd_core.stopping import ask_to_stop, heed
 
 
 def run_worker(job_file: Path, folder: Path, *, resume: bool) -> int:
     """Decompose the job of a file into a folder; the exit code is returned."""
     protocol = _take_stdout()
-    stop = threading.Event()
-    threading.Thread(target=_listen, args=(stop,), daemon=True).start()
+    threading.Thread(target=_listen, daemon=True).start()
     seq = 0
 
     def send(event: Event) -> None:
@@ -42,8 +39,10 @@ def run_worker(job_file: Path, folder: Path, *, resume: bool) -> int:
         from nvd_core.jobs import read_job  # noqa: PLC0415
         from nvd_core.pipeline import decompose  # noqa: PLC0415
 
-        events = decompose(read_job(job_file), folder, resume=resume)
-        _forward(events, stop, send)
+        with closing(decompose(read_job(job_file), folder, resume=resume)) as events:
+            for event in events:
+                send(event)
+                heed("It can be resumed.")
     except BrokenPipeError:
         return CANCELLED
     except (NvdError, OSError, MemoryError) as error:
@@ -56,14 +55,6 @@ def run_worker(job_file: Path, folder: Path, *, resume: bool) -> int:
     return 0
 
 
-def _forward(events: Generator[Event, None, None], stop: threading.Event, send: object) -> None:
-    for event in events:
-        send(event)  # type: ignore[operator]
-        if stop.is_set():
-            events.close()
-            raise CancelledError("The job was cancelled", hint="It can be resumed.")
-
-
 def _take_stdout() -> TextIO:
     """A stream on what was standard output; descriptor 1 now leads to standard error."""
     protocol = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
@@ -72,13 +63,11 @@ def _take_stdout() -> TextIO:
     return protocol
 
 
-def _listen(stop: threading.Event) -> None:
+def _listen() -> None:
     """Wait for the word to stop; the end of input is one, too."""
     # Not sys.stdin: a thread that waits in its buffer would abort the interpreter when that ends.
     with open(0, "rb", buffering=0, closefd=False) as commands:
         for line in commands:
             if is_cancel(line):
                 break
-    stop.set()
-    threading.Event().wait(_GRACE_S)
-    os._exit(CANCELLED)
+    ask_to_stop()

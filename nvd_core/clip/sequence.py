@@ -33,7 +33,8 @@ def is_pattern(path: Path) -> bool:
 
 def safe_name(text: str) -> str:
     """A name for files: letters, digits, ``_`` and ``-`` only, never empty, and no longer than file systems bear."""
-    return re.sub(r"[^\w-]+", "_", text).strip("_")[:60] or "clip"
+    safe = re.sub(r"[^\w-]+", "_", text).strip("_")[:60]
+    return safe.encode()[:180].decode(errors="ignore") or "clip"  # layer, number and more are yet to be added
 
 
 def list_pictures(path: Path) -> dict[int, Path]:
@@ -111,7 +112,8 @@ class Sequence:
         """See :meth:`nvd_core.clip.Clip.frames`."""
         for number in numbers:
             file = self.info.files[number - self.info.first]
-            plate = read_rgb(file)
+            with self.info.unchanged.reading(file):
+                plate = read_rgb(file)
             size = Size(plate.shape[1], plate.shape[0])
             if size != self.info.size:
                 raise InputError(f"The frame is {size}, the clip is {self.info.size}", where=file, hint="Use one size.")

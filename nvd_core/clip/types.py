@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Num
 
+from nvd_core.clip.unchanged import Unchanged
 from nvd_core.conventions import Size
 from nvd_core.errors import InputError
 from nvd_core.protocol import Caution
@@ -34,6 +35,7 @@ class ClipInfo:
         is_even: whether all frames last equally long.
         is_linear: whether frames are scene-linear light rather than display-encoded.
         cautions: what its owner should know of it.
+        unchanged: its files as they were when they were first read; its masks' files, too.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class ClipInfo:
     is_even: bool = True
     is_linear: bool = False
     cautions: tuple[Caution, ...] = ()
+    unchanged: Unchanged = field(default_factory=Unchanged, repr=False, compare=False)
 
     @property
     def numbers(self) -> range:

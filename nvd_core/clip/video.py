@@ -23,6 +23,7 @@ from nvd_core.clip.headers import MOST_PIXELS
 from nvd_core.clip.pictures import check_size
 from nvd_core.clip.sequence import safe_name
 from nvd_core.clip.types import ClipInfo, Plate
+from nvd_core.clip.unchanged import Unchanged
 from nvd_core.conventions import Size
 from nvd_core.errors import InputError
 from nvd_core.protocol import Caution
@@ -72,7 +73,7 @@ class Video:
 
     def frames(self, numbers: Iterable[int]) -> Iterator[Plate]:
         """See :meth:`nvd_core.clip.Clip.frames`."""
-        with _opened(self.info.path) as (container, stream):
+        with self._reading() as (container, stream):
             graph, matrix = _rgb_graph(stream, self.info.path), stream.codec_context.colorspace
             for frame in self._decoded(numbers, container, stream, lambda: container.decode(stream)):
                 if matrix != _UNTAGGED:  # as Blender has it, what the container says is stronger
@@ -85,11 +86,16 @@ class Video:
         Raises:
             InputError: there is none; and as :meth:`frames`.
         """
-        with _opened(self.info.path) as (container, stream):
+        with self._reading() as (container, stream):
             graph = None
             for frame in self._decoded(numbers, container, stream, lambda: _decode_alpha(container, stream)):
                 graph = graph or _alpha_graph(frame, self.info.path)
                 yield self._converted(graph, frame)[..., None]
+
+    @contextmanager
+    def _reading(self) -> Iterator[tuple[InputContainer, VideoStream]]:
+        with self.info.unchanged.reading(self.info.path), _opened(self.info.path) as opened:
+            yield opened
 
     def _decoded(
         self,
@@ -105,7 +111,9 @@ class Video:
             wanted = self.timestamps[number - self.info.first]
             if decoded is None or not 0 < number - position <= _NEAR:
                 decoded = self._sought(wanted, container, stream, decode)
-            yield _advance(decoded, wanted, number, self.info.path)
+            frame = _advance(decoded, wanted, number, self.info.path)
+            self.info.unchanged.check(self.info.path)
+            yield frame
             position = number
 
     def _sought(
@@ -139,14 +147,20 @@ class Video:
         return np.ascontiguousarray(np.rot90(stored, round(frame.rotation / 90)))
 
 
-def open_video(path: Path) -> Video:
+def open_video(path: Path, unchanged: Unchanged | None = None) -> Video:
     """Open a video file and list its frames without decoding them.
+
+    Args:
+        path: of the file.
+        unchanged: what is known of the job's other files.
 
     Raises:
         InputError: the file is missing, no video, cut off, or of a kind not supported.
     """
     if not path.is_file():
         raise InputError("There is no such clip", where=path, hint="Check the path.")
+    unchanged = Unchanged() if unchanged is None else unchanged
+    unchanged.check(path)
     with _opened(path) as (container, stream), _damage_told(path):
         packets = [_Packet(one.pts, one.duration or 0, one.is_discard) for one in container.demux(stream) if one.size]
         if _is_cut_off(stream, packets):
@@ -179,6 +193,7 @@ def open_video(path: Path) -> Video:
             turned=_turned(frame, path),
             is_even=_are_even(timestamps),
             cautions=tuple(_cautions(container, stream, frame)),
+            unchanged=unchanged,
         )
     return Video(info, timestamps)
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
 
 from nvd_core.decomposition import Decomposition, Frame
 from nvd_core.exr import write_exr
+from nvd_core.writer import sole_writer
 
 
-def write_stmaps(decomposition: Decomposition) -> Iterator[Path]:
+def write_stmaps(decomposition: Decomposition) -> Generator[Path, None, None]:
     """Write ``stmap/<layer>/<name>.<layer>.####.exr`` and yield each folder's frame when it is there.
 
     Red and green are the atlas coordinates (origin bottom-left, pixel centres at half), float, defined
@@ -27,5 +28,6 @@ def write_stmaps(decomposition: Decomposition) -> Iterator[Path]:
             write_exr(paths[-1], {"R": u, "G": v, "B": one.alpha})
         return paths
 
-    for paths in decomposition.over_frames(write):
-        yield from paths
+    with sole_writer(decomposition.folder):
+        for paths in decomposition.over_frames(write):
+            yield from paths

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Final, final
 
@@ -24,6 +24,7 @@ from nvd_core.flow.dis import FlowPx, dis_flow
 from nvd_core.masks.camera import Camera, Homography, Points, is_inside, moved, sampled
 from nvd_core.masks.cues import Colours, Odds, lab8, log_odds, motion_odds
 from nvd_core.masks.cut import cut
+from nvd_core.masks.kept import Kept, Outline
 from nvd_core.masks.window import Bounds, Cutout, Window, look
 
 _BACK: Final = (1, 2, 4, 8, 16)
@@ -50,13 +51,14 @@ _PLACE, _COLOUR, _LOOK, _MOTION = 0.6, 0.8, 1.0, 1.5
 """Weights of the cues."""
 
 
-def carry(camera: Camera, keys: Mapping[int, Cutout]) -> Generator[float, None, list[Cutout]]:
+def carry(camera: Camera, keys: Mapping[int, Cutout], kept: Kept) -> Generator[float, None, list[Cutout]]:
     """Carry masks to all frames.
 
     Args:
         camera: the clip, with its camera's motion.
         keys: by frame index, the masks that are given; they stay as they are. Between two of them both are
             carried, and the nearer one counts more.
+        kept: outlines of this object that are known already.
 
     Yields:
         The part that is done, 0 to 1.
@@ -72,7 +74,7 @@ def carry(camera: Camera, keys: Mapping[int, Cutout]) -> Generator[float, None, 
     done, total = 0, sum(abs(end - start) - 1 for start, end, _ in legs)
     for start, end, step in legs:
         is_between = end in keys
-        for t, mask in zip(range(start + step, end, step), _leg(camera, start, keys[start], step), strict=False):
+        for t, mask in zip(range(start + step, end, step), _leg(camera, start, keys[start], step, kept), strict=False):
             weight = abs(end - t) / abs(end - start) if is_between else 1.0
             found.setdefault(t, []).append((weight, mask))
             done += 1
@@ -108,7 +110,7 @@ class _Look:
         return found
 
 
-def _leg(camera: Camera, start: int, key: Cutout, step: int) -> Iterator[Cutout]:
+def _leg(camera: Camera, start: int, key: Cutout, step: int, kept: Kept) -> Iterator[Cutout]:
     """The masks of the frames after (or before) one, for ever; empty once nothing is left to follow."""
     first = _Look(start, key, np.eye(3), camera.frames[start])
     memory = [first] if key.bounds else []
@@ -124,7 +126,8 @@ def _leg(camera: Camera, start: int, key: Cutout, step: int) -> Iterator[Cutout]
         if window is None:
             memory = []
             break
-        mask, refined = _segment(camera, t, picture, window, guess, _chosen(memory, first, t, step))
+        known = _chosen(memory, first, t, step)
+        mask, refined = kept.outlined(start, t, partial(_segment, camera, t, picture, window, guess, known))
         settled = refined if refined is not None and _is_near(refined, guess, last) else guess
         slip = _centre(settled, last) - _centre(guess, last)
         speed = speed + jump + slip if t == start + step else speed + 0.5 * (jump + slip)
@@ -211,7 +214,7 @@ def _segment(
     window: Window,
     pose: Homography,
     known: list[_Look],
-) -> tuple[Cutout, Homography | None]:
+) -> Outline:
     """The object's mask in a frame, and its pose as the last look moved there."""
     places, zoom = window.places, window.zoom
     now = look(picture, places, zoom)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, final
 
@@ -13,6 +13,7 @@ from jaxtyping import Float32, Num
 from nvd_core.clip import ClipInfo
 from nvd_core.clip.pictures import read_picture
 from nvd_core.clip.sequence import is_pattern, is_sequence, list_pictures
+from nvd_core.clip.unchanged import Unchanged
 from nvd_core.clip.video import Video, open_video
 from nvd_core.conventions import Size
 from nvd_core.errors import InputError
@@ -36,6 +37,7 @@ class MaskFiles:
         video: instead of pictures.
         video_first: the plate's number of its first frame.
         is_alpha: whether the alpha alone is meant, that of the plate.
+        unchanged: what is known of the job's files.
     """
 
     path: Path
@@ -44,6 +46,7 @@ class MaskFiles:
     video: Video | None = None
     video_first: int = 1
     is_alpha: bool = False
+    unchanged: Unchanged = field(default_factory=Unchanged)
 
     def frames(self, numbers: Iterable[int]) -> Iterator[Matte]:
         """Coverage, 0 to 1, in each frame.
@@ -58,7 +61,8 @@ class MaskFiles:
             return
         for number in numbers:
             file = self.pictures[number]
-            picture = read_picture(file)
+            with self.unchanged.reading(file):
+                picture = read_picture(file)
             if self.is_alpha and picture.shape[2] < 4:
                 raise InputError("The picture has no alpha", where=file, hint="Give the object a mask.")
             yield self._checked(picture[..., 3:] if self.is_alpha else picture, file)
@@ -89,28 +93,29 @@ def open_mask(mask: MaskSource, clip: ClipInfo, numbers: range) -> MaskFiles:
     if not (path.exists() or is_pattern(path)):
         raise InputError("There is no such mask", where=path, hint="Check the path.")
     if not is_sequence(path):
-        video = open_video(path)
+        video = open_video(path, clip.unchanged)
         if mask.first is None:
             return MaskFiles(path, clip.size, {}, video, _as_many(path, video.info.count, clip, numbers)[0])
         _of_frames(mask.first, video.info.numbers, path, numbers)
         return MaskFiles(path, clip.size, {}, video, numbers.start - mask.first + 1)
     pictures = list_pictures(path)
     if path.is_file():
-        return MaskFiles(path, clip.size, dict.fromkeys(numbers, path))
+        return MaskFiles(path, clip.size, dict.fromkeys(numbers, path), unchanged=clip.unchanged)
     if mask.first is not None:
         own = _of_frames(mask.first, pictures, path, numbers)
         pictures = {number: pictures[one] for number, one in zip(numbers, own, strict=True)}
     elif not set(numbers) <= set(pictures):
         pictures = dict(zip(_as_many(path, len(pictures), clip, numbers), pictures.values(), strict=True))
-    return MaskFiles(path, clip.size, pictures)
+    return MaskFiles(path, clip.size, pictures, unchanged=clip.unchanged)
 
 
 def _open_alpha(clip: ClipInfo, numbers: range) -> MaskFiles:
     """The clip's own alpha, which must leave something out in one of the frames."""
     if is_sequence(clip.path):
-        found = MaskFiles(clip.path, clip.size, dict(zip(clip.numbers, clip.files, strict=True)), is_alpha=True)
+        pictures = dict(zip(clip.numbers, clip.files, strict=True))
+        found = MaskFiles(clip.path, clip.size, pictures, is_alpha=True, unchanged=clip.unchanged)
     else:
-        found = MaskFiles(clip.path, clip.size, {}, open_video(clip.path), is_alpha=True)
+        found = MaskFiles(clip.path, clip.size, {}, open_video(clip.path, clip.unchanged), is_alpha=True)
     if not any((matte < _OPAQUE).any() for matte in found.frames(numbers)):
         raise InputError("The clip's alpha is 1 everywhere", where=clip.path, hint="Give the object a mask.")
     return found

@@ -44,9 +44,10 @@ def test_what_is_said_names_a_path_as_it_is(tmp_path: Path, capfd: pytest.Captur
     assert str(tmp_path / "[red]") in capfd.readouterr().err
 
 
-def test_names_of_results_are_no_longer_than_systems_bear(tmp_path: Path) -> None:
+@pytest.mark.parametrize("letters", ["n" * 240, "撮" * 80, "𠮷" * 60], ids=["1 byte", "3 bytes", "4 bytes"])
+def test_names_of_results_are_no_longer_than_systems_bear(letters: str, tmp_path: Path) -> None:
     clip = sliding(tmp_path / "clip", 1)
-    next(clip.iterdir()).rename(clip / f"{'n' * 240}.0001.png")
+    next(clip.iterdir()).rename(clip / f"{letters}.0001.png")
     assert run(["decompose", str(clip), "-o", str(tmp_path / "out"), "--preset=preview"]) == 0
 
 
