@@ -219,8 +219,8 @@ def _segment(
     places, zoom = window.places, window.zoom
     now = look(picture, places, zoom)
     grey = luma8(now)
-    like, unlike = np.zeros(window.shape, np.float32), np.zeros(window.shape, np.float32)
-    likely, weights, colours = np.zeros(window.shape, np.float32), 0.0, Colours()
+    like, unlike, ours, others, likely = (np.zeros(window.shape, np.float32) for _ in range(5))
+    weights, colours = 0.0, Colours()
     nearest: tuple[Points, Float32[np.ndarray, "row column"]] | None = None
     for index, one in enumerate(known):
         back = one.pose @ np.linalg.inv(pose)
@@ -231,17 +231,20 @@ def _segment(
         behind = look(one.frame, still, zoom)
         rest = (1 - one.mask.at(still)) * is_inside(still, picture.shape)
         same = np.exp(-_difference(seen, now) / _ALIKE)
-        like = np.maximum(like, mask * same)
-        unlike = np.maximum.reduce([unlike, rest * np.exp(-_difference(behind, now) / _ALIKE), 0.9 * (1 - mask) * same])
-        weight = 1 / (1 + index)
+        ours = mask * same
+        others = np.maximum(rest * np.exp(-_difference(behind, now) / _ALIKE), 0.9 * (1 - mask) * same)
+        like, unlike = np.maximum(like, ours), np.maximum(unlike, others)
+        # The given mask alone is known to be right, as far as the object still looks as it did there.
+        weight = float(ours.sum() / max(1.0, mask.sum())) / (1 if one is known[-1] else 1 + index)
         likely, weights = likely + weight * mask, weights + weight
         colours.add(look(one.lab, there, zoom), mask, look(one.lab, still, zoom), rest)
         nearest = nearest or (there, mask)
-    likely = likely / np.float32(weights)
+    likely = likely / np.float32(max(weights, 1e-6))
+    given = 0.5 * np.maximum(ours, others)
     score: Odds = (
         _PLACE * log_odds(cv2.GaussianBlur(likely, (0, 0), 2))
         + _COLOUR * colours.odds(lab8(now))
-        + _LOOK * np.log((like + _UNSEEN) / (unlike + _UNSEEN))
+        + _LOOK * ((1 - given) * _look_odds(like, unlike) + given * _look_odds(ours, others))
         + _MOTION * motion_odds(_motions(camera, t, window), likely)
     ).astype(np.float32)
     score[cv2.GaussianBlur(likely, (0, 0), _FAR_PX) < 0.004] = -8
@@ -252,6 +255,11 @@ def _segment(
     if found is not None and not 0.9**gap < np.sqrt(abs(np.linalg.det(found[:2, :2]))) < 1.1**gap:
         found = None
     return Cutout(window, is_object.astype(np.float32)), None if found is None else found @ known[0].pose
+
+
+def _look_odds(like: Odds, unlike: Odds) -> Odds:
+    """Of how much a pixel looks like the object, and like what is around, each 0 to 1."""
+    return np.log((like + _UNSEEN) / (unlike + _UNSEEN))
 
 
 def _motions(camera: Camera, t: int, window: Window) -> dict[int, FlowPx]:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from support import texture
 
+from nvd_core.clip import open_clip
+from nvd_core.clip.pictures import write_png
 from nvd_core.conventions import Size
 from nvd_core.masks.camera import follow_camera
 from nvd_core.masks.motion import Found, find_objects
+from nvd_core.protocol import Caution
+from nvd_core.roto import Wanted, rotoscope
+from nvd_core.steps import finished
 
 FRAMES = 13
 SHAPE = Size(208, 128)
@@ -19,17 +25,8 @@ SHAPE = Size(208, 128)
 GROUND, SPRITES = texture(Size(400, 300)), [texture(Size(80, 80), seed) for seed in (1, 2)]
 
 
-def ended(steps):
-    """What a generator returns."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
-
-
 def found_in(frames: list[np.ndarray]) -> tuple[Found, ...]:
-    return ended(find_objects(ended(follow_camera(frames))))
+    return finished(find_objects(finished(follow_camera(frames), lambda _: None)), lambda _: None)
 
 
 def ground(t: int, pan_px: float = 3.0) -> np.ndarray:
@@ -118,3 +115,24 @@ def test_no_object_is_made_up(scene: Callable[[int], np.ndarray]) -> None:
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_clip_of_hardly_a_frame(count: int) -> None:
     assert found_in([ground(t) for t in range(count)]) == ()
+
+
+def passing(t: int) -> np.ndarray:
+    return with_sprites(ground(t), (60 + 6 * t, 60))[0]
+
+
+@pytest.mark.parametrize(
+    ("scene", "words", "objects"),
+    [(ground, "nothing was found that moves by itself", []), (passing, "object (outlined in frame 10", ["object"])],
+)
+def test_what_was_found_is_said(
+    scene: Callable[[int], np.ndarray], words: str, objects: list[str], tmp_path: Path
+) -> None:
+    for t in range(8):
+        write_png(tmp_path / "plates" / f"plate.{101 + t:04d}.png", scene(t))
+    clip = open_clip(tmp_path / "plates")
+    said: list[object] = []
+    steps = rotoscope(Wanted(clip, clip.info.numbers, (), tmp_path / "masks", tmp_path, 2))
+    found = finished(steps, said.append)
+    assert [one.name for one in found] == objects
+    assert [words in one.message for one in said if isinstance(one, Caution)] == [True]

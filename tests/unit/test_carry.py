@@ -1,0 +1,48 @@
+"""A mask that is carried does not grow onto what looks and moves as the object does."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from support import texture
+
+from nvd_core.conventions import Size
+from nvd_core.masks.camera import follow_camera, pixel_grid
+from nvd_core.masks.carry import carry
+from nvd_core.masks.window import Cutout
+from nvd_core.metrics import mask_iou
+from nvd_core.steps import finished
+
+FRAMES, SHAPE, WATERLINE = 20, (128, 208), 64
+SHORE, BODY = texture(Size(500, 300)), 255 - texture(Size(80, 80), 1)
+
+
+def mirrored(t: int) -> tuple[np.ndarray, np.ndarray]:
+    """Something that swims, with its image in the water, which trembles a little; and its mask."""
+    size = SHAPE[::-1]
+    view = np.float32([[1, 0, 60 + 2 * t], [0, 1, 50]])
+    frame = cv2.warpAffine(SHORE, view, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    frame[WATERLINE:] //= 3
+    x = 70 + int(1.5 * t)
+    mask = cv2.ellipse(np.zeros(SHAPE, np.uint8), (x, WATERLINE), (30, 26), 0, 180, 360, 1, -1)
+    mask[WATERLINE:] = 0
+    body = cv2.warpAffine(BODY, np.float32([[1, 0, x - 40], [0, 1, WATERLINE - 60]]), size) // 2
+    frame[mask > 0] = body[mask > 0]
+    places = pixel_grid((WATERLINE, SHAPE[1]))
+    places[..., 0] += np.sin(np.arange(WATERLINE, dtype=np.float32) / 4 + 1.3 * t)[:, None]
+    above = np.dstack([frame, 255 * mask])[:WATERLINE][::-1].astype(np.float32)
+    image = cv2.remap(above, places, None, cv2.INTER_LINEAR)
+    part = 0.8 * image[..., 3:] / 255
+    frame[WATERLINE:] = (part * image[..., :3] + (1 - part) * frame[WATERLINE:]).astype(np.uint8)
+    return frame, mask
+
+
+def test_a_mask_does_not_grow_onto_the_objects_image_in_water() -> None:
+    frames, masks = zip(*map(mirrored, range(FRAMES)), strict=True)
+    given = {0: Cutout.of(masks[0].astype(np.float32))}
+    carried = finished(carry(finished(follow_camera(frames), lambda _: None), given), lambda _: None)
+    overlaps = [
+        mask_iou((one.at(pixel_grid(SHAPE)) > 0.5).astype(np.float32), mask.astype(np.float32))
+        for one, mask in zip(carried, masks, strict=True)
+    ]
+    assert min(overlaps) > 0.9
