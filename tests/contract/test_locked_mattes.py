@@ -84,9 +84,7 @@ def test_what_networks_learn_leaves_locked_mattes_alone(
     assert named == {name: name in locked for name in mattes}
 
 
-def test_the_lattice_never_changes_a_matte(
-    demo: DemoClip, mattes: dict[str, list[np.ndarray]], tmp_path: Path
-) -> None:
+def test_the_lattice_never_changes_a_matte(demo: DemoClip, mattes: dict[str, list[np.ndarray]], tmp_path: Path) -> None:
     settings = Settings(preset="preview", height=64, frames=FRAMES)
     for locked in ((), ("front",)):
         folder = tmp_path / "-".join(("out", *locked))

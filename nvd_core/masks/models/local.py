@@ -60,7 +60,7 @@ def load(kind: type[Model], folder: Path, device: torch.device, attention: Liter
     lacking = len(loaded["missing_keys"]) + len(loaded["mismatched_keys"])
     if lacking:  # they would be random
         raise InputError(f"The model lacks {lacking} of its weights", where=folder, hint=_HINT)
-    return model.eval().to(device)
+    return model.train(mode=False).to(device)
 
 
 def _kind_in(folder: Path) -> str:

@@ -54,7 +54,7 @@ class MaskRcnn:
             raise InputError(
                 "The file holds no weights of maskrcnn_resnet50_fpn", where=path, hint="Name those of torchvision."
             ) from error
-        return cls(model.eval().to(chosen), chosen)
+        return cls(model.train(mode=False).to(chosen), chosen)
 
     @torch.inference_mode()
     def instances(self, frame: UInt8[np.ndarray, "height width 3"]) -> Instances:
