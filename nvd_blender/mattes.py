@@ -69,7 +69,8 @@ def masks_of(chosen: Selected) -> Masks:
             sources = [{"path": ALPHA}]
         else:
             sources = [_file(item, keys)]
-        job += [{"name": item.name, **source} for source in sources]
+        locked = {"locked": True} if item.locked else {}
+        job += [{"name": item.name, **locked, **source} for source in sources]
     return Masks(job, blender, {"size": list(chosen.size), "first": used.start, "mattes": mattes})
 
 

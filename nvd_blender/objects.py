@@ -57,6 +57,9 @@ class NVD_PG_mask(bpy.types.PropertyGroup):
     mask: bpy.props.PointerProperty(name="Name", description="The mask", type=bpy.types.Mask)
     layer: bpy.props.StringProperty(name="Layer", description="The mask's layer; all that are not hidden if empty")
     clock: bpy.props.EnumProperty(name="Frames", description="Which frame of the mask is whose", items=_CLOCKS)
+    locked: bpy.props.BoolProperty(
+        name="Lock Matte", description="The layer's alpha is this mask as it is, whatever the solver learns"
+    )
     strip: bpy.props.StringProperty(
         name="Name",
         description="The strip. What it shows at the same time as the clip is the mask; a single picture is for all "
@@ -144,6 +147,7 @@ def _draw_mask(
         compat.search_strip(column, item, "strip", editor)
     if item.source != "ALPHA":
         _draw_frames(column.row(align=True), item)
+    column.prop(item, "locked")
 
 
 def _draw_frames(row: bpy.types.UILayout, item: NVD_PG_mask) -> None:

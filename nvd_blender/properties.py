@@ -13,23 +13,27 @@ from nvd_core.settings import Settings
 from .objects import NVD_PG_mask, NVD_UL_objects
 
 _BY_THE_STRIP: Final = (
-    "frames", "fps", "start", "steps", "batch", "window", "seed", "budget_s", "target_psnr", "device",
+    "frames", "fps", "carry", "start", "steps", "batch", "window", "seed", "budget_s", "target_psnr", "device",
 )  # fmt: skip
-"""What the strip or clip says, and what the neural solver can be asked for in a terminal only."""
+"""What the strip or clip says, and what can be asked for in a terminal only."""
 
 _NOT_OFFERED: Final = "paper"
 """A preset that takes days without a GPU."""
 
 
 def _property(name: str, annotation: Any, default: Any) -> Any:  # noqa: ANN401
-    """The Blender property of a setting: its choices, bounds and text are those of the declaration."""
+    """The Blender property of a setting: its choices, bounds and text are those of the declaration.
+
+    Of what may also name a learned model there are the choices alone.
+    """
     kind, *notes = get_args(annotation)
     texts = {
         "name": name.capitalize(),
         "description": next(one.documentation for one in notes if isinstance(one, DocInfo)),
     }
-    if get_origin(kind) is Literal:
-        items = [(value, value.capitalize(), "") for value in get_args(kind) if value != _NOT_OFFERED]
+    choices = next((one for one in (kind, *get_args(kind)) if get_origin(one) is Literal), None)
+    if choices:
+        items = [(value, value.capitalize(), "") for value in get_args(choices) if value != _NOT_OFFERED]
         return bpy.props.EnumProperty(items=items, default=default, **texts)
     if kind is str:
         return bpy.props.StringProperty(default=default, **texts)

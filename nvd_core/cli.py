@@ -34,7 +34,7 @@ from nvd_core.errors import NvdError, UsageError, as_told
 from nvd_core.export.report import words
 from nvd_core.export.stmap import write_stmaps
 from nvd_core.forecast import Forecast, Needs
-from nvd_core.jobs import check_settings, parse_mask, read_job
+from nvd_core.jobs import check_settings, parse_mask, read_job, with_locked
 from nvd_core.measure import measure
 from nvd_core.parallel import WORKERS
 from nvd_core.pipeline import decompose
@@ -70,6 +70,10 @@ class Decompose:
             "clicks:X,Y;X,Y;out:X,Y.",
         ),
     ] = ()
+    lock: Annotated[
+        UseAppendAction[tuple[str, ...]],
+        arg(metavar="NAME", help="A layer whose alpha is its mask as it is, whatever the solver learns."),
+    ] = ()
     settings: OmitArgPrefixes[Settings] = field(default_factory=Settings)
     job: Annotated[Path | None, arg(metavar="FILE", help="Read clip, masks and settings from a job.toml.")] = None
     resume: Annotated[bool, arg(help="Take up what a killed or cancelled run has finished.")] = False
@@ -96,9 +100,10 @@ class Decompose:
         settings = check_settings(asdict(self.settings))
         masks = tuple(parse_mask(text) for text in self.mask)
         if self.job is None:
-            return Job(clip=self.clip, masks=masks, settings=settings)
+            return Job(clip=self.clip, masks=with_locked(masks, self.lock), settings=settings)
         job = read_job(self.job)
-        return Job(clip=self.clip or job.clip, masks=masks or job.masks, settings=settings)
+        masks = with_locked(masks or job.masks, self.lock)
+        return Job(clip=self.clip or job.clip, masks=masks, settings=settings)
 
 
 @dataclass(frozen=True, kw_only=True)

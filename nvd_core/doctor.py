@@ -26,6 +26,8 @@ _NEEDED: Final = {
 
 _OPTIONAL: Final = {
     "torch": "the neural solver runs on it: pip install 'nvd-blender[neural]'",
+    "transformers": "learned models that carry or find masks run on it: pip install 'nvd-blender[models]'",
+    "torchvision": "the learned model maskrcnn runs on it",
     "bpy": "Blender as a module: nvd demo re-composites through it",
 }
 

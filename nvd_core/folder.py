@@ -86,7 +86,7 @@ class Manifest:
         atlas_files: for each layer the atlas to paint, relative to the folder.
         original_files: for each layer the atlas as it was solved; an edit is the difference.
         settings: resolved.
-        masks: name and path of each.
+        masks: name and path of each, and whether it is locked.
         versions: of the programs that made it.
         metrics: how good it is.
         warnings: what the user should know.
@@ -99,7 +99,7 @@ class Manifest:
     atlas_files: dict[str, str]
     original_files: dict[str, str]
     settings: dict[str, Any]
-    masks: tuple[dict[str, str], ...]
+    masks: tuple[dict[str, Any], ...]
     versions: dict[str, str]
     metrics: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from nvd_core.conventions import Size, working_size
 from nvd_core.errors import MemoryLimitError, UsageError
-from nvd_core.settings import QUALITY, MaskSource, Settings, has_to_find, starts_from, working_lines
+from nvd_core.settings import QUALITY, MaskSource, Settings, has_to_find, starts_from, weights_in, working_lines
 
 FRAME_BYTES_PX: Final = 6.0
 LAYER_BYTES_PX: Final = 12.0
@@ -34,7 +34,8 @@ _UNREFINED: Final = 0.21
 """Part of that solving which is left where the preset refines nothing."""
 
 _CARRY_S_FRAME: Final = 0.45
-"""CPU seconds to carry an object's mask to a frame."""
+_LEARNED_S_FRAME: Final = 11.0
+"""CPU seconds to carry an object's mask to a frame, with nothing learned and by the smallest SAM 2."""
 
 _BASE_BYTES: Final = 0.2e9
 _MATCHES_BYTES: Final = 0.45e9
@@ -58,9 +59,10 @@ _LAYER_BYTES_PX: Final = 45.0
 """Memory for each pixel of a plate that is worked on, and again for each of its layers."""
 
 _TORCH_BYTES: Final = 0.6e9
+_MODEL_BYTES: Final = 1.5e9
 _REFINED_BYTES_PX: Final = 20.0
 _TRAINED_BYTES_PX: Final = 32.0
-"""Memory for the neural solver, which holds the clip: for itself, and for a working pixel of every frame."""
+"""Memory for torch, for a learned model as well, and for a working pixel of every frame, which a training holds."""
 
 _MOST_TEXELS: Final = 48e6
 _ROOM: Final = 2.0
@@ -151,7 +153,8 @@ class Needs:
         solve_s = _SOLVE_S_FRAME * self.frames + _SOLVE_S_PX * self._working_px
         solve_s *= _BY_GRADIENTS if self.settings.solver == "neural" else 1
         solve_s *= 1 if QUALITY[self.settings.preset].refines else _UNREFINED
-        solve_s += _CARRY_S_FRAME * self.frames * self.carried
+        carry_s = _LEARNED_S_FRAME if weights_in(self.settings.carry) else _CARRY_S_FRAME
+        solve_s += carry_s * self.frames * self.carried
         return solve_s + _EXPORT_S_PX * self.plate.width * self.plate.height * self.frames
 
     def memory_bytes(self, at_once: int) -> float:
@@ -167,6 +170,8 @@ class Needs:
         if self.settings.solver == "neural":
             each = _TRAINED_BYTES_PX if starts_from(self.settings) == "none" else _REFINED_BYTES_PX
             solving = max(solving, _TORCH_BYTES + each * self._working_px)
+        if weights_in(self.settings.find) or weights_in(self.settings.carry):
+            solving = max(solving, _MODEL_BYTES)
         drawing = _NODES_BYTES * self.frames + _ATLAS_BYTES * texels
         plates = area * (_PLATE_BYTES_PX + _LAYER_BYTES_PX * self.layers) * at_once
         return kept + max(solving, max(drawing, _WRITTEN_BYTES * texels) + plates)

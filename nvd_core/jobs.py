@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from nvd_core.errors import UsageError
 from nvd_core.masks.marks import is_marks, parse_marks
-from nvd_core.settings import ALPHA, Job, MaskSource, Settings
+from nvd_core.settings import ALPHA, Job, MaskSource, Settings, with_paths_from
 
 _SETTINGS = TypeAdapter(Settings)
 _JOB = TypeAdapter(Job)
@@ -49,7 +50,8 @@ def read_job(path: Path) -> Job:
         raise _refused(error, path) from None
     base = path.absolute().parent
     masks = tuple(mask if _is_no_path(mask) else replace(mask, path=str(base / mask.path)) for mask in job.masks)
-    return replace(job, clip=job.clip and str(base / job.clip), masks=masks)
+    settings = with_paths_from(job.settings, base)
+    return replace(job, clip=job.clip and str(base / job.clip), masks=masks, settings=settings)
 
 
 def parse_mask(text: str) -> MaskSource:
@@ -69,6 +71,17 @@ def parse_mask(text: str) -> MaskSource:
         if not at:
             raise UsageError(f"--mask {text} does not say which frame is marked", hint="Write NAME@FRAME=.")
     return MaskSource(name=name, path=path, frame=int(frame) if at else None)
+
+
+def with_locked(masks: Sequence[MaskSource], names: Collection[str]) -> tuple[MaskSource, ...]:
+    """The same masks, those of some layers locked.
+
+    Raises:
+        UsageError: there is no mask of such a layer.
+    """
+    if unknown := set(names) - {mask.name for mask in masks}:
+        raise UsageError(f"There is no mask of {min(unknown)} to lock", hint="Name a layer that a --mask is given of.")
+    return tuple(replace(mask, locked=mask.locked or mask.name in names) for mask in masks)
 
 
 def _is_no_path(mask: MaskSource) -> bool:

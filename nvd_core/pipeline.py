@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, get_args
 
 from nvd_core import __version__
 from nvd_core.checkpoints import Checkpoints, save_arrays
@@ -45,12 +45,25 @@ from nvd_core.folder import (
 )
 from nvd_core.forecast import Needs
 from nvd_core.masks import check_names, open_mattes
+from nvd_core.masks.models import CARRIERS, FINDERS, check_model
 from nvd_core.measure import measure
 from nvd_core.parallel import WORKERS
 from nvd_core.previews import preview_of_masks
 from nvd_core.protocol import Artifact, Caution, Done, Event, Metric, encode
 from nvd_core.roto import Wanted, clear_unfinished, is_little, rotoscope
-from nvd_core.settings import ALPHA, Job, MaskSource, Settings, Shown, Solver, has_to_find, starts_from, working_lines
+from nvd_core.settings import (
+    ALPHA,
+    Carry,
+    Find,
+    Job,
+    MaskSource,
+    Settings,
+    Shown,
+    Solver,
+    has_to_find,
+    starts_from,
+    working_lines,
+)
 from nvd_core.shot import Shot, prepare
 from nvd_core.solution import Solution
 from nvd_core.steps import Result, mapped
@@ -98,7 +111,7 @@ def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Even
     """
     if not job.clip:
         raise UsageError("The job names no clip", hint="Write it as clip = 'PATH'.")
-    _check_settings(job.settings)
+    _check_settings(job)
     solve = _SOLVERS[job.settings.solver]()
     _check_folder(folder)
     clip = open_clip(Path(job.clip), job.settings.fps)
@@ -120,7 +133,7 @@ def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Even
     ledger, told = Ledger(SHARES if is_lacking else {name: SHARES[name] for name in SHARES if name != "masks"}), []
     with _occupied(folder):
         if is_lacking:
-            wanted = Wanted(clip, numbers, job.masks, masks_path(folder), folder, at_once)
+            wanted = Wanted(clip, numbers, job.masks, masks_path(folder), folder, at_once, job.settings)
             masks = yield from ledger.phase("masks", _heard(rotoscope(wanted), told))
             job = replace(job, masks=masks)
         mattes = open_mattes(job.masks, clip.info, numbers)
@@ -224,7 +237,7 @@ def _export(
         atlas_files={layer: one.painted for layer, one in files.items()},
         original_files={layer: one.original for layer, one in files.items()},
         settings=_telling(job.settings),
-        masks=tuple({"name": mask.name, "path": _named(mask, folder)} for mask in job.masks),
+        masks=tuple(_told(mask, folder) for mask in job.masks),
         versions={"nvd_core": __version__, **solution.versions},
         warnings=tuple(cautions),
     )
@@ -235,6 +248,11 @@ def _telling(settings: Settings) -> dict[str, Any]:
     return asdict(replace(settings, memory=""))
 
 
+def _told(mask: MaskSource, folder: Path) -> dict[str, Any]:
+    """A mask, for the manifest."""
+    return {"name": mask.name, "path": _named(mask, folder)} | ({"locked": True} if mask.locked else {})
+
+
 def _named(mask: MaskSource, folder: Path) -> str:
     if mask.path == ALPHA:
         return ALPHA
@@ -243,8 +261,10 @@ def _named(mask: MaskSource, folder: Path) -> str:
     return path.relative_to(own).as_posix() if path.is_relative_to(own) else str(path)
 
 
-def _check_settings(settings: Settings) -> None:
+def _check_settings(job: Job) -> None:
     """Refuse what would be ignored."""
+    settings = job.settings
+    _check_models(job)
     if settings.solver != "neural":
         if settings.preset == "paper":
             raise UsageError("The preset paper is the neural solver's", hint="Add --solver neural, or choose another.")
@@ -253,6 +273,22 @@ def _check_settings(settings: Settings) -> None:
                 raise UsageError(f"{name} is the neural solver's", hint="Add --solver neural, or leave it out.")
     elif settings.batch is not None and starts_from(settings) != "none":
         raise UsageError("batch is for networks that start from nothing", hint="Add --start none, or leave it out.")
+
+
+def _check_models(job: Job) -> None:
+    """Refuse models that there are not, or that would not be asked."""
+    settings = job.settings
+    if settings.find not in get_args(Find):
+        check_model("find", settings.find, FINDERS)
+        if job.masks:
+            raise UsageError("find names a model, and masks are given", hint="Leave one of the two out.")
+    if settings.carry not in get_args(Carry):
+        check_model("carry", settings.carry, CARRIERS)
+        if not (is_little(job.masks) or has_to_find(job.masks, 1, settings) or has_to_find(job.masks, 2, settings)):
+            raise UsageError(
+                "carry names a model, and there is nothing to carry",
+                hint="Give masks of single frames, or leave it out.",
+            )
 
 
 def _check_shown(shown: Shown, info: ClipInfo) -> None:
@@ -343,4 +379,5 @@ def _fingerprint(job: Job, shot: Shot) -> str:
     """What makes two jobs the same."""
     facts = [__version__, shot.sha256, shot.layers, _telling(job.settings), list(shot.numbers)]
     facts.append([mask.path == ALPHA for mask in job.masks])
+    facts.append([mask.locked for mask in job.masks])
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

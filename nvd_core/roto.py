@@ -12,6 +12,7 @@ import json
 import shutil
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -27,17 +28,19 @@ from nvd_core.conventions import Size, working_size
 from nvd_core.errors import InputError
 from nvd_core.folder import atomic, checkpoint_path, sha256, write_json
 from nvd_core.masks.camera import Camera, follow_camera
-from nvd_core.masks.carry import carry
+from nvd_core.masks.carry import carry, follow_motion
 from nvd_core.masks.files import Matte, coverage
+from nvd_core.masks.instances import Recognise, find_known
 from nvd_core.masks.kept import Kept
 from nvd_core.masks.marks import is_marks, mask_from_marks, parse_marks
+from nvd_core.masks.models import CARRIERS, FINDERS, files_of_model, open_model
 from nvd_core.masks.motion import find_objects
 from nvd_core.masks.refine import matte_of
 from nvd_core.masks.window import Cutout
 from nvd_core.parallel import map_ordered
 from nvd_core.protocol import Caution, Event, Progress
 from nvd_core.scratch import Pictures
-from nvd_core.settings import MaskSource
+from nvd_core.settings import MaskSource, Settings
 from nvd_core.shot import digest_of, files_of, resized
 from nvd_core.steps import mapped
 
@@ -58,6 +61,7 @@ class Wanted:
         folder: where their pictures go; outlines are kept in the checkpoint beside it meanwhile.
         scratch: a folder on whose disk frames may lie meanwhile.
         at_once: so many plates are worked on at a time.
+        settings: which say what finds and what carries.
     """
 
     clip: Clip
@@ -66,6 +70,7 @@ class Wanted:
     folder: Path
     scratch: Path
     at_once: int
+    settings: Settings = field(default_factory=Settings)
 
     def keys(self, layer: str) -> dict[int, MaskSource]:
         """What is given of an object, by plate number."""
@@ -119,7 +124,11 @@ def rotoscope(wanted: Wanted) -> Generator[Event, None, tuple[MaskSource, ...]]:
         yield Caution(message=told["message"], hint=told["hint"])
     order = list(dict.fromkeys(one.name for one in wanted.masks)) or record.layers
     whole = {one.name: one for one in wanted.masks if one.frame is None}
-    return tuple(whole.get(layer, MaskSource(name=layer, path=str(wanted.folder / layer))) for layer in order)
+    locked = {one.name for one in wanted.masks if one.locked}
+    carried = {
+        layer: MaskSource(name=layer, path=str(wanted.folder / layer), locked=layer in locked) for layer in order
+    }
+    return tuple((carried | whole)[layer] for layer in order)
 
 
 def clear_unfinished(folder: Path) -> None:
@@ -198,6 +207,8 @@ def _asked(wanted: Wanted, clip_sha256: str, corrected: Mapping[str, Mapping[int
     ]
     changed = {layer: {t: sha256(path) for t, path in pictures.items()} for layer, pictures in corrected.items()}
     facts = [__version__, clip_sha256, list(wanted.numbers), given, changed]
+    models = (wanted.settings.find, wanted.settings.carry)
+    facts += [[setting, digest_of(files, unchanged)] for setting in models if (files := files_of_model(setting))]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -212,13 +223,16 @@ def _made(
     wanted: Wanted, record: _Record, corrected: Mapping[str, Mapping[int, Path]]
 ) -> Generator[Event, None, _Record]:
     """Make all pictures anew, but those that were corrected."""
+    settings = wanted.settings
+    recognise = open_model(settings.find, FINDERS, settings.device)
+    model = open_model(settings.carry, CARRIERS, settings.device)
     frames = yield from _progress(_read(wanted), 0, _READ)
     camera = yield from _progress(follow_camera(frames), _READ, _FOLLOWED)
     layers = list(dict.fromkeys(one.name for one in wanted.masks if one.frame is not None))
     told: list[dict[str, str]] = []
     keys: dict[str, dict[int, Cutout]] = {layer: _given(wanted, layer, frames) for layer in layers}
     if not wanted.masks:
-        keys, told = yield from _progress(_found(camera, wanted.numbers), _FOLLOWED, _FOLLOWED + 0.2)
+        keys, told = yield from _progress(_found(camera, wanted.numbers, recognise), _FOLLOWED, _FOLLOWED + 0.2)
     for layer, pictures in corrected.items():
         if layer in keys or not wanted.masks:
             fixed = {
@@ -229,8 +243,9 @@ def _made(
     outlines = checkpoint_path(wanted.folder.parent) / f"masks-{record.asked[:16]}"
     for index, layer in enumerate(keys):
         share = (_CARRIED - start) / len(keys)
+        follow = model or partial(follow_motion, Kept(outlines, layer))
         masks[layer] = yield from _progress(
-            carry(camera, keys[layer], Kept(outlines, layer)), start + index * share, start + (index + 1) * share
+            carry(camera, keys[layer], follow), start + index * share, start + (index + 1) * share
         )
     kept = {f"{layer}/{path.name}" for layer, pictures in corrected.items() for path in pictures.values()}
     # From here on, until all are there, only those that were corrected are known.
@@ -294,20 +309,21 @@ def _cutout(picture: Num[np.ndarray, "height width chan"], frames: Pictures) -> 
 
 
 def _found(
-    camera: Camera, numbers: range
+    camera: Camera, numbers: range, recognise: Recognise | None
 ) -> Generator[float, None, tuple[dict[str, dict[int, Cutout]], list[dict[str, str]]]]:
-    """What moves by itself, and what is to be said of it."""
-    objects = yield from find_objects(camera)
+    """What moves by itself, or what a model knows, and what is to be said of it."""
+    objects = yield from find_objects(camera) if recognise is None else find_known(camera, recognise)
     if not objects:
+        what = "that moves by itself" if recognise is None else "that the model is sure of"
         told = {
-            "message": "No mask is given, and nothing was found that moves by itself: the clip is one background",
+            "message": f"No mask is given, and nothing was found {what}: the clip is one background",
             "hint": "Give an object a mask on one frame, if there is one.",
         }
         return {}, [told]
     keys = {f"object{index + 1 if index else ''}": {one.t: Cutout.of(one.mask)} for index, one in enumerate(objects)}
     where = ", ".join(f"{name} (outlined in frame {numbers[next(iter(key))]})" for name, key in keys.items())
     told = {
-        "message": f"No mask is given; found by its motion: {where}",
+        "message": f"No mask is given; found by {'its motion' if recognise is None else 'the model'}: {where}",
         "hint": "Look at the pictures in the folder masks; paint one better and decompose again, or give masks.",
     }
     return keys, [told]

@@ -7,8 +7,9 @@ field names become flags, the text beside a field its help, the bounds its check
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Final, Literal
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 
 from annotated_types import Interval, MinLen, doc
 
@@ -16,6 +17,7 @@ Solver = Literal["lattice", "neural"]
 Preset = Literal["preview", "standard", "final", "paper"]
 Start = Literal["lattice", "none"]
 Find = Literal["moving", "nothing"]
+Carry = Literal["motion"]
 Residual = Literal["editing", "fidelity"]
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -47,9 +49,16 @@ class Settings:
     ] = "editing"
     frames: Annotated[str, doc("Plate frame numbers to use, as 1001-1050; all if empty.")] = ""
     find: Annotated[
-        Find,
-        doc("Objects where no mask is given: moving: what moves against the camera; nothing: all is one background."),
+        Find | str,
+        doc(
+            "Objects where no mask is given: moving: what moves against the camera; nothing: all is one background; "
+            "mask2former:FOLDER or maskrcnn:FILE: what that learned model knows."
+        ),
     ] = "moving"
+    carry: Annotated[
+        Carry | str,
+        doc("What carries masks of single frames to all others: motion: nothing learned; sam2:FOLDER: that model."),
+    ] = "motion"
     height: Annotated[
         Annotated[int, Interval(ge=64, le=4320)] | None,
         doc("Lines that the clip is solved at; results are at the plate's size all the same. Default: by preset."),
@@ -98,7 +107,10 @@ class Settings:
         doc("Neural: PSNR in dB at which training ends. Default: none."),
     ] = None
     device: Annotated[
-        Device, doc("Neural: what trains; auto: an NVIDIA GPU where there is one, else the processor.")
+        Device,
+        doc(
+            "What neural solver and learned models run on; auto: an NVIDIA GPU where there is one, else the processor."
+        ),
     ] = "auto"
 
 
@@ -118,6 +130,7 @@ class MaskSource:
             numbers or, failing that, by order.
         frame: the plate's number of the only frame that it is of. There may be several such masks of an object; they
             are carried to all other frames.
+        locked: whether the layer's alpha is this matte as it is, whatever the solver learns.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
@@ -126,6 +139,7 @@ class MaskSource:
     path: Annotated[str, MinLen(1)]
     first: int | None = None
     frame: int | None = None
+    locked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,9 +213,33 @@ QUALITY: Final[dict[Preset, Quality]] = {
 """What ``paper`` says of the lattice is never asked."""
 
 
+class Weights(NamedTuple):
+    """A learned model of the user's.
+
+    Attributes:
+        model: its kind.
+        path: where it lies.
+    """
+
+    model: str
+    path: str
+
+
+def weights_in(setting: str) -> Weights | None:
+    """The model that :attr:`Settings.find` or :attr:`Settings.carry` names, as ``MODEL:PATH``."""
+    model, colon, path = setting.partition(":")
+    return Weights(model, path) if colon else None
+
+
+def with_paths_from(settings: Settings, base: Path) -> Settings:
+    """The same settings, with what they say of paths taken as relative to a folder."""
+    named = {name: weights_in(getattr(settings, name)) for name in ("find", "carry")}
+    return replace(settings, **{name: f"{one.model}:{base / one.path}" for name, one in named.items() if one})
+
+
 def has_to_find(masks: Collection[MaskSource], frames: int, settings: Settings) -> bool:
-    """Whether objects are looked for: where no mask is given, in more than a single frame."""
-    return not masks and frames > 1 and settings.find == "moving"
+    """Whether objects are looked for: where no mask is given; what moves, in more than a single frame."""
+    return not masks and settings.find != "nothing" and (frames > 1 or settings.find != "moving")
 
 
 def starts_from(settings: Settings) -> Start:

@@ -63,6 +63,11 @@ class Shot:
         return self.mattes.layers
 
     @property
+    def locked(self) -> tuple[bool, ...]:
+        """Whether each layer's alpha is its matte as it is."""
+        return self.mattes.locked
+
+    @property
     def size(self) -> Size:
         """Working size."""
         return Size(self.frames.shape[2], self.frames.shape[1])

@@ -21,7 +21,7 @@ BLENDERS = {"4.2.23": "3.11", "4.5.15": "3.11", "5.0.1": "3.11", "5.2.3": "3.13"
 def main() -> int:
     """Set up, lint, test; the exit code is returned."""
     with ThreadPoolExecutor(2) as pool:  # one is the network's, one the disk's
-        engine = pool.submit(environment, ".venv", sys.executable, "-e", ".[engine,blender,neural,dev]")
+        engine = pool.submit(environment, ".venv", sys.executable, "-e", ".[engine,blender,neural,models,dev]")
         blenders = [path for path in pool.map(blender, BLENDERS) if path]
     python = engine.result()
     for tool, *arguments in (

@@ -27,11 +27,13 @@ class Mattes:
         layers: names, front to back; the last is the background.
         sources: of all but the background.
         clip: whose plate they belong to.
+        locked: whether each layer's alpha is its matte, whatever a solver learns; never the background's.
     """
 
     layers: tuple[str, ...]
     sources: tuple[MaskFiles, ...]
     clip: ClipInfo
+    locked: tuple[bool, ...]
 
     def frames(self, numbers: Iterable[int]) -> Iterator[tuple[Matte, ...]]:
         """Visible alpha of every layer in each frame, at the plate's size."""
@@ -56,7 +58,7 @@ def open_mattes(masks: Sequence[MaskSource], clip: ClipInfo, numbers: range | No
     names = [mask.name for mask in masks]
     check_names(names)
     sources = tuple(open_mask(mask, clip, clip.numbers if numbers is None else numbers) for mask in masks)
-    return Mattes((*names, BACKGROUND), sources, clip)
+    return Mattes((*names, BACKGROUND), sources, clip, (*(mask.locked for mask in masks), False))
 
 
 def check_names(names: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ is found again.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import pairwise
@@ -51,14 +51,22 @@ _PLACE, _COLOUR, _LOOK, _MOTION = 0.6, 0.8, 1.0, 1.5
 """Weights of the cues."""
 
 
-def carry(camera: Camera, keys: Mapping[int, Cutout], kept: Kept) -> Generator[float, None, list[Cutout]]:
+Follow = Callable[[Camera, Mapping[int, Cutout], int, int], Iterator[Cutout]]
+"""What follows an object through a clip.
+
+It is given the clip, the object's masks by frame index (of the frame that it begins at, and of the one that it comes
+to), where it begins, and which way, 1 or -1. The masks of the frames from there on come one after the other.
+"""
+
+
+def carry(camera: Camera, keys: Mapping[int, Cutout], follow: Follow) -> Generator[float, None, list[Cutout]]:
     """Carry masks to all frames.
 
     Args:
         camera: the clip, with its camera's motion.
         keys: by frame index, the masks that are given; they stay as they are. Between two of them both are
             carried, and the nearer one counts more.
-        kept: outlines of this object that are known already.
+        follow: what follows the object.
 
     Yields:
         The part that is done, 0 to 1.
@@ -73,8 +81,8 @@ def carry(camera: Camera, keys: Mapping[int, Cutout], kept: Kept) -> Generator[f
         legs += [(left, right, 1), (right, left, -1)]
     done, total = 0, sum(abs(end - start) - 1 for start, end, _ in legs)
     for start, end, step in legs:
-        is_between = end in keys
-        for t, mask in zip(range(start + step, end, step), _leg(camera, start, keys[start], step, kept), strict=False):
+        is_between, ends = end in keys, {t: keys[t] for t in (start, end) if t in keys}
+        for t, mask in zip(range(start + step, end, step), follow(camera, ends, start, step), strict=False):
             weight = abs(end - t) / abs(end - start) if is_between else 1.0
             found.setdefault(t, []).append((weight, mask))
             done += 1
@@ -110,8 +118,9 @@ class _Look:
         return found
 
 
-def _leg(camera: Camera, start: int, key: Cutout, step: int, kept: Kept) -> Iterator[Cutout]:
-    """The masks of the frames after (or before) one, for ever; empty once nothing is left to follow."""
+def follow_motion(kept: Kept, camera: Camera, keys: Mapping[int, Cutout], start: int, step: int) -> Iterator[Cutout]:
+    """By motion and looks; of kept outlines, a :data:`Follow`. For ever: empty once nothing is left to follow."""
+    key = keys[start]
     first = _Look(start, key, np.eye(3), camera.frames[start])
     memory = [first] if key.bounds else []
     pose, speed, t = np.eye(3), np.zeros(2, np.float32), start

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, final
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Float64
 
 from nvd_core.masks.camera import Camera, moved, pixel_grid, sampled
 from nvd_core.masks.outline import Motions, Outline, outline
@@ -28,7 +28,7 @@ _LOOKS: Final = 64
 _TRIES: Final = 16
 """Frames in which the outline of a trail is drawn."""
 
-_MOVES, _MOVES_SURELY = 3.0, 6.0
+MOVES, _MOVES_SURELY = 3.0, 6.0
 """Motion, in what flow errs by, that belongs to a trace, and that a fifth of it must reach."""
 _SMALLEST: Final = 0.001
 """Part of the frame that a trace fills at least."""
@@ -150,17 +150,23 @@ def _is_last(t: int, count: int) -> bool:
     return not 2 <= t < count - 2
 
 
-def _traces(t: int, motions: Motions) -> list[_Trace]:
+def strength_of(motions: Motions) -> Float64[np.ndarray, "row column"] | None:
+    """How much a frame's pixels move by themselves, in what flow errs by; None for a frame without neighbours."""
     moves = {
         offset: np.nan_to_num(np.linalg.norm(own, axis=-1) / np.hypot(0.4, 2 * motions.noise_px[offset]))
         for offset, own in motions.own.items()
     }
     sides = [np.sort([one for offset, one in moves.items() if offset * sign > 0], axis=0) for sign in (1, -1)]
     strengths = [side[-(len(side) + 1) // 2 :].mean(axis=0) for side in sides if len(side)]
-    if not strengths:
+    # What is hidden on one side of time moves as anything there.
+    return np.minimum.reduce(strengths) if strengths else None
+
+
+def _traces(t: int, motions: Motions) -> list[_Trace]:
+    strength = strength_of(motions)
+    if strength is None:
         return []
-    strength = np.minimum.reduce(strengths)  # what is hidden on one side of time moves as anything there
-    count, parts, stats, _ = cv2.connectedComponentsWithStats((strength > _MOVES).astype(np.uint8))
+    count, parts, stats, _ = cv2.connectedComponentsWithStats((strength > MOVES).astype(np.uint8))
     nearest = min(motions.own, key=abs)
     found = []
     for part in range(1, count):

@@ -14,6 +14,9 @@ from nvd_core.masks.window import Cutout
 _EPSILON: Final = 1e-4
 """Variance of colour below which a neighbourhood counts as flat."""
 
+_REACH: Final = 3.0
+"""How far from the outline alpha follows the plate, in the mask's own steps."""
+
 _Plane = Float32[np.ndarray, "height width"]
 
 
@@ -33,7 +36,7 @@ def matte_of(cutout: Cutout, plate: Float32[np.ndarray, "height width 3"], scale
     bounds = cutout.bounds
     if bounds is None:
         return alpha
-    reach = max(2, round(1.5 * cutout.window.zoom * scale))
+    reach = max(2, round(_REACH * cutout.window.zoom * scale))
     left, top, right, bottom = (side * scale for side in bounds.grown(3 * reach / scale))
     rows, columns = (
         slice(max(0, int(top)), min(height, int(bottom) + 1)),

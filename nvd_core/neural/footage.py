@@ -71,6 +71,7 @@ class Footage:
         flow_px: from each frame to the next, and to the one before.
         is_sure: where that flow can be relied on.
         dtype: of the points and colours that are made of these.
+        locked: whether each layer's alpha is its mask and not learnt; empty if none is.
     """
 
     frames: UInt8[Tensor, "frame height width 3"]
@@ -78,6 +79,7 @@ class Footage:
     flow_px: Float32[Tensor, "way frame height width 2"]
     is_sure: Bool[Tensor, "way frame height width"]
     dtype: torch.dtype = torch.float32
+    locked: tuple[bool, ...] = ()
 
     @property
     def side_px(self) -> int:
@@ -86,8 +88,12 @@ class Footage:
 
     def unit(self, points_px: Float[Tensor, "*batch 3"] | Int[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:
         """(x, y, t) in pixels and frames to [-1, 1]; the longer side fills it, y is down."""
+        return points_px / self._half - 1
+
+    @property
+    def _half(self) -> Float[Tensor, " 3"]:
         half = [self.side_px / 2, self.side_px / 2, len(self.frames) / 2]
-        return points_px / torch.tensor(half, dtype=self.dtype, device=self.frames.device) - 1
+        return torch.tensor(half, dtype=self.dtype, device=self.frames.device)
 
     def colours(self, pixels: Int[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:
         """Of the frames at (x, y, t), 0 to 1."""
@@ -98,6 +104,20 @@ class Footage:
         """Of the masks at (x, y, t), 0 to 1."""
         x, y, t = pixels.unbind(-1)
         return self.masks[:, t, y, x].to(self.dtype) / 255
+
+    def alpha_near(self, points: Float[Tensor, "batch 3"]) -> Float[Tensor, "layer batch"]:
+        """Of the masks at (x, y, t) as :meth:`unit` gives them, between pixels, 0 to 1; outside, what the edge has."""
+        x, y, t = ((points.detach() + 1) * self._half).unbind(-1)
+        height, width = self.masks.shape[2:]
+        t = t.round().long().clamp(0, len(self.frames) - 1)
+        x, y = x.clamp(0, width - 1), y.clamp(0, height - 1)
+        left, top = x.long().clamp(max=width - 2), y.long().clamp(max=height - 2)
+        found = torch.zeros(len(self.masks), len(points), dtype=self.dtype, device=points.device)
+        for down in (0, 1):
+            for across in (0, 1):
+                weight = (1 - (x - left - across).abs()) * (1 - (y - top - down).abs())
+                found += weight * self.masks[:, t, top + down, left + across].to(self.dtype) / 255
+        return found
 
     def matches(self, pixels: Int[Tensor, "batch 3"]) -> Matches:
         """Optical flow from pixels (x, y, t) to the frames after and before, where it is sure."""
@@ -148,7 +168,9 @@ def prepare_footage(shot: Shot, device: torch.device) -> Generator[float, None, 
         torch.from_numpy(np.asarray(shot.frames)).to(device),
         torch.from_numpy(np.stack(shot.alphas)).to(device),
     )
-    return Footage(frames, masks, torch.from_numpy(flow_px).to(device), torch.from_numpy(is_sure).to(device))
+    locked = shot.locked if any(shot.locked) else ()
+    flow, sure = torch.from_numpy(flow_px).to(device), torch.from_numpy(is_sure).to(device)
+    return Footage(frames, masks, flow, sure, locked=locked)
 
 
 def sure_flow(there: FlowPx, back: FlowPx) -> Bool[np.ndarray, "height width"]:

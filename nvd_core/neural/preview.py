@@ -32,7 +32,7 @@ def _rebuilt(training: Training) -> UInt8[Tensor, "height width 3"]:
     every = -(-training.footage.side_px // _SIDE_PX)
     y, x = torch.meshgrid(torch.arange(0, height, every), torch.arange(0, width, every), indexing="ij")
     points = torch.stack([x, y, torch.full_like(x, count // 2)], -1).to(training.footage.frames.device)
-    rebuilt = training.networks.sample(training.footage.unit(points).flatten(0, 1)).rebuilt()
+    rebuilt = training.fields.sample(training.footage.unit(points).flatten(0, 1)).rebuilt()
     return _coded(rebuilt.unflatten(0, x.shape))
 
 

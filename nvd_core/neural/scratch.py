@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float32
 
 from nvd_core.checkpoints import Checkpoints
+from nvd_core.devices import versions
 from nvd_core.neural.canvas import Canvas, sample_atlas
-from nvd_core.neural.devices import versions
 from nvd_core.neural.encodings import choose_backend
 from nvd_core.neural.footage import prepare_footage
 from nvd_core.neural.loop import Limits, train
@@ -93,7 +93,7 @@ def _seen_uv(training: Training, layers: int, every: int) -> list[Float32[np.nda
     parts: list[list[np.ndarray]] = [[] for _ in range(layers)]
     with torch.no_grad():
         for points in training.all_pixels(every):
-            uv, alpha = training.networks.uv(points).cpu().numpy(), training.networks.alpha(points).cpu().numpy()
+            uv, alpha = training.fields.uv(points).cpu().numpy(), training.fields.alpha(points).cpu().numpy()
             for layer, part in enumerate(parts):
                 part.append(uv[layer][alpha[layer] > 0.5])
     return [np.concatenate(part) for part in parts]

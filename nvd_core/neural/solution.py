@@ -18,6 +18,7 @@ from nvd_core.masks import Matte
 from nvd_core.neural.canvas import Canvas
 from nvd_core.neural.fields import Networks
 from nvd_core.neural.footage import Footage
+from nvd_core.neural.locks import with_locked
 from nvd_core.neural.train import CHUNK
 from nvd_core.solution import LayerFrame
 
@@ -87,15 +88,18 @@ class NeuralSolution:
         """The atlas without its alpha, for looking up."""
         return self.atlas(layer)[..., :3].astype(np.float32)
 
-    def frame(self, number: int, plate: Plate, mattes: tuple[Matte, ...]) -> tuple[LayerFrame, ...]:  # noqa: ARG002
-        """All layers of one frame, at the plate's size; alpha is what was learnt, not the matte."""
+    def frame(self, number: int, plate: Plate, mattes: tuple[Matte, ...]) -> tuple[LayerFrame, ...]:
+        """All layers of one frame, at the plate's size; alpha is what was learnt, or the matte if that is locked."""
         height, width = plate.shape[:2]
         look = self._look(self.numbers.index(number), Size(width, height))
-        total = look.alpha.sum(axis=0)
+        alpha = look.alpha / look.alpha.sum(axis=0)
+        if self.footage.locked:
+            given = torch.from_numpy(np.stack(mattes).reshape(len(mattes), -1))
+            alpha = with_locked(torch.from_numpy(alpha), given, self.footage.locked).numpy()
         return tuple(
             LayerFrame(
                 uv_atlas=layer.canvas.uv_atlas(look.uv[index]).reshape(height, width, 2),
-                alpha=(look.alpha[index] / total).reshape(height, width),
+                alpha=alpha[index].reshape(height, width),
                 residual=linear_residual(look.colour[index], look.residual[index]).reshape(height, width, 3),
             )
             for index, layer in enumerate(self.solved)

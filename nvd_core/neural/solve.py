@@ -7,8 +7,8 @@ from collections.abc import Generator
 import torch
 
 from nvd_core.checkpoints import Checkpoints
+from nvd_core.devices import choose_device
 from nvd_core.errors import MemoryLimitError
-from nvd_core.neural.devices import choose_device
 from nvd_core.neural.refine.solve import solve_from_lattice
 from nvd_core.neural.scratch import solve_from_nothing
 from nvd_core.parallel import WORKERS

@@ -16,8 +16,9 @@ from nvd_core.checkpoints import Arrays
 from nvd_core.errors import NumericsError
 from nvd_core.neural import state
 from nvd_core.neural.encodings import Backend
-from nvd_core.neural.fields import Networks
+from nvd_core.neural.fields import Fields, Networks
 from nvd_core.neural.footage import Footage
+from nvd_core.neural.locks import LockedFields
 from nvd_core.neural.loop import Limits
 from nvd_core.neural.losses import weighted_losses
 from nvd_core.neural.losses.context import LossContext
@@ -46,6 +47,7 @@ class Training:
 
     Attributes:
         networks: as they are now.
+        fields: the same, with the alpha of locked layers as it is given.
         fitted: steps that fitted the mappings to their first layout.
         steps: steps since.
         cpu_seconds: that both took, over all threads, also before an interruption.
@@ -57,6 +59,7 @@ class Training:
         device, layers = footage.frames.device, len(footage.masks)
         # Half precision is for a GPU alone: on a CPU results keep their bits.
         self.networks = Networks(layers, recipe, backend, self._generator, half=device.type == "cuda").to(device)
+        self.fields: Fields = LockedFields(self.networks, footage) if footage.locked else self.networks
         self._scales = torch.tensor(recipe.scales(layers), device=device)
         self.fitted, self.steps, self.cpu_seconds = 0, 0, 0.0
         self._adam = self._fitting_optimizer()
@@ -101,7 +104,7 @@ class Training:
         if self.steps == 0:
             self._adam = self.networks.optimizer(self.recipe)
         batch = self.footage.draw(self.batch, self._generator)
-        ctx = LossContext(self.networks, self.footage, batch, self._scales)
+        ctx = LossContext(self.fields, self.footage, batch, self._scales)
         self._descend(weighted_losses(ctx, self.recipe.terms, self.steps))
         self.steps += 1
         self.cpu_seconds += time.process_time() - began
@@ -110,7 +113,7 @@ class Training:
         """Estimate of the rebuilt frames' PSNR, dB, from the same few pixels at every call."""
         pixels = self.footage.draw(_PROBE, torch.Generator().manual_seed(0)).pixels
         with torch.no_grad():
-            rebuilt = self.networks.sample(self.footage.unit(pixels)).rebuilt().clamp(0, 1)
+            rebuilt = self.fields.sample(self.footage.unit(pixels)).rebuilt().clamp(0, 1)
             error = float((rebuilt - self.footage.colours(pixels)).square().mean())
         return min(99.0, -10 * math.log10(max(error, 1e-12)))
 

@@ -236,8 +236,8 @@ scene.nvd.folder = str(out / "result")
 ask(
     {"name": "poly", "layer": "hard"} | blender,
     {"name": "disc", "source": "STRIP", "strip": "disc"},
-    {"name": "sign", "source": "ALPHA"},
-    {"name": "blob", "layer": "soft", "frames": "25"} | blender,
+    {"name": "sign", "source": "ALPHA", "locked": True},
+    {"name": "blob", "layer": "soft", "frames": "25", "locked": True} | blender,
 )
 job = decompose.start_job(bpy.context, resume=False)
 poll_until(lambda: job.stage == "rasterise")

@@ -218,6 +218,7 @@ def test_a_job_takes_its_checkpoint_up_with_masks_that_were_rendered_again(sessi
 def test_drawn_masks_strips_and_alpha_end_up_in_the_layers(session: Session):
     manifest = read_manifest(session.out / "result")
     assert manifest.layers == ("poly", "disc", "sign", "blob", "background")
+    assert [mask.get("locked", False) for mask in manifest.masks] == [False, False, True, True]
     left = np.ones((SIZE.height, SIZE.width), bool)
     for number in USED:
         _, channels = read_exr(manifest.frame_path(session.out / "result", number))
@@ -259,9 +260,9 @@ def test_each_source_has_its_own_fields(session: Session):
     nothing = session.seen["drawn"].pop("")
     drawn = {source: [names[1:] for names in both] for source, both in session.seen["drawn"].items()}
     assert drawn == {
-        "FILE": [["path"], ["picture", "frames"]],
-        "MASK": [["mask", "layer", "clock"], ["mask", "layer", "clock", "frames"]],
-        "STRIP": [["strip"], ["strip", "frames"]],
-        "ALPHA": [[], []],
+        "FILE": [["path", "locked"], ["picture", "frames", "locked"]],
+        "MASK": [["mask", "layer", "clock", "locked"], ["mask", "layer", "clock", "frames", "locked"]],
+        "STRIP": [["strip", "locked"], ["strip", "frames", "locked"]],
+        "ALPHA": [["locked"], ["locked"]],
     }
     assert nothing == ["find"]

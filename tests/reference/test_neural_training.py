@@ -13,10 +13,10 @@ torch = pytest.importorskip("torch", reason="the neural solver needs torch")
 from nvd_core.checkpoints import Arrays, Checkpoints  # noqa: E402
 from nvd_core.clip import open_clip, parse_range  # noqa: E402
 from nvd_core.demo_clip import DemoClip  # noqa: E402
+from nvd_core.devices import choose_device  # noqa: E402
 from nvd_core.errors import NumericsError, SetupError  # noqa: E402
 from nvd_core.masks import open_mattes  # noqa: E402
 from nvd_core.neural import loop, train  # noqa: E402
-from nvd_core.neural.devices import choose_device  # noqa: E402
 from nvd_core.neural.encodings.spec import INITIAL, GridSpec  # noqa: E402
 from nvd_core.neural.fields import Networks  # noqa: E402
 from nvd_core.neural.footage import Footage, prepare_footage  # noqa: E402

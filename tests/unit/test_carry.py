@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 import cv2
 import numpy as np
 from support import texture
 
 from nvd_core.conventions import Size
 from nvd_core.masks.camera import follow_camera, pixel_grid
-from nvd_core.masks.carry import carry
+from nvd_core.masks.carry import carry, follow_motion
+from nvd_core.masks.kept import Kept
 from nvd_core.masks.window import Cutout
 from nvd_core.metrics import mask_iou
 from nvd_core.steps import finished
@@ -37,10 +41,12 @@ def mirrored(t: int) -> tuple[np.ndarray, np.ndarray]:
     return frame, mask
 
 
-def test_a_mask_does_not_grow_onto_the_objects_image_in_water() -> None:
+def test_a_mask_does_not_grow_onto_the_objects_image_in_water(tmp_path: Path) -> None:
     frames, masks = zip(*map(mirrored, range(FRAMES)), strict=True)
     given = {0: Cutout.of(masks[0].astype(np.float32))}
-    carried = finished(carry(finished(follow_camera(frames), lambda _: None), given), lambda _: None)
+    camera = finished(follow_camera(frames), lambda _: None)
+    follow = partial(follow_motion, Kept(tmp_path, "body"))
+    carried = finished(carry(camera, given, follow), lambda _: None)
     overlaps = [
         mask_iou((one.at(pixel_grid(SHAPE)) > 0.5).astype(np.float32), mask.astype(np.float32))
         for one, mask in zip(carried, masks, strict=True)

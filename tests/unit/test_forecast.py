@@ -47,6 +47,14 @@ def test_more_of_anything_takes_more() -> None:
     assert forecast(LARGE, 50, 2, Settings(preset="final"), cores=4).seconds > 2 * few.seconds
 
 
+def test_a_learned_model_takes_its_time_and_memory() -> None:
+    plain, learned = (
+        Needs(MEDIUM, 50, 2, Settings(carry=carry), carried=1).forecast(4) for carry in ("motion", "sam2:models/sam2")
+    )
+    assert learned.seconds > 3 * plain.seconds
+    assert learned.memory_bytes > plain.memory_bytes
+
+
 def test_a_smaller_height_takes_less_to_solve_and_the_same_disk() -> None:
     less, normal = (forecast(LARGE, 50, 2, Settings(height=height), cores=4) for height in (240, None))
     assert less.seconds < normal.seconds

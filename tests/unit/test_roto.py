@@ -12,16 +12,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from support import differing, nvd, results, solve, tree
+from support import differing, nvd, results, solve, texture, tree
 
 from nvd_core.clip import open_clip
 from nvd_core.clip.pictures import read_picture, write_png
+from nvd_core.conventions import Size
 from nvd_core.demo_clip import OBJECT, DemoClip
 from nvd_core.errors import InputError, UsageError
 from nvd_core.folder import read_manifest
 from nvd_core.jobs import parse_mask
+from nvd_core.masks.camera import pixel_grid, sampled
 from nvd_core.masks.marks import Marks, parse_marks
-from nvd_core.masks.refine import guided
+from nvd_core.masks.refine import guided, matte_of
+from nvd_core.masks.window import Bounds, Cutout, Window
 from nvd_core.metrics import mask_iou
 from nvd_core.pipeline import decompose
 from nvd_core.roto import Wanted, rotoscope
@@ -205,6 +208,19 @@ def test_a_guided_matte_follows_a_soft_edge() -> None:
     rough = (true > 0.5).astype(np.float32)
     found = guided(rough, picture.astype(np.float32), 8)
     assert np.abs(found - true)[8:-8, 8:-8].mean() < 0.5 * np.abs(rough - true)[8:-8, 8:-8].mean()
+
+
+def test_a_matte_follows_motion_blur_past_a_mask_that_does_not_know_of_it() -> None:
+    blurred = cv2.ellipse(np.zeros((160, 240), np.float32), (120, 80), (60, 45), 20, 0, 360, 1.0, -1)
+    blurred = cv2.blur(blurred, (9, 1))
+    ground, thing = (texture(Size(240, 160), seed).astype(np.float32) / 255 for seed in (0, 1))
+    plate = blurred[..., None] * (0.4 + 0.6 * thing) + (1 - blurred[..., None]) * 0.5 * ground
+    window = Window.over(Bounds(40, 20, 200, 140), 1.6)
+    mask = Cutout(window, (sampled(blurred, window.places) > 0.5).astype(np.float32))
+    hard = mask.at(pixel_grid(blurred.shape))
+    soft = matte_of(mask, plate, 1.0)
+    assert np.abs(soft - blurred).sum() < 0.65 * np.abs(hard - blurred).sum()
+    assert np.array_equal(soft, matte_of(mask, plate, 1.0))
 
 
 def test_the_benchmark_says_how_well_masks_agree(demo: DemoClip, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import torch
 
 from nvd_core.checkpoints import Checkpoints
 from nvd_core.clip.colour import luma8
+from nvd_core.devices import versions
 from nvd_core.flow.dis import FlowPx, dis_flow
 from nvd_core.lattice.imaging import warp
 from nvd_core.lattice.layer import LayerView
@@ -21,7 +22,6 @@ from nvd_core.lattice.solution import LatticeSolution, SolvedLayer
 from nvd_core.lattice.solve import build_atlases, solve_maps
 from nvd_core.lattice.spline import LayerMap
 from nvd_core.lattice.unfold import unfold
-from nvd_core.neural.devices import versions
 from nvd_core.neural.footage import sure_flow
 from nvd_core.neural.loop import Limits, train
 from nvd_core.neural.refine.losses import Way

@@ -1,4 +1,4 @@
-"""What trains: the GPU or the processor."""
+"""What networks run on: the GPU or the processor."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ def choose_device(asked: Device) -> torch.device:
 
 
 def versions(device: torch.device) -> dict[str, str]:
-    """What trained, for the manifest."""
+    """What it was, for the manifest."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     return {"torch": torch.__version__, "device": name}

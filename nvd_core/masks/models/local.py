@@ -1,0 +1,84 @@
+"""A model of transformers from a local folder: data alone, never code, never the network."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when transformers is imported, so set before
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # likewise by torch; why is told in nvd_core.neural
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn import functional
+from transformers import PreTrainedModel
+from transformers.utils import logging
+
+from nvd_core.errors import InputError
+from nvd_core.parallel import WORKERS
+
+Model = TypeVar("Model", bound=PreTrainedModel)
+
+_MEAN, _SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet's colours, on which nearly all models are trained."""
+
+_HINT = "Name a folder as save_pretrained writes it, with config.json and model.safetensors."
+
+
+def load(kind: type[Model], folder: Path, device: torch.device, attention: Literal["sdpa", "eager"]) -> Model:
+    """Load a model.
+
+    Args:
+        kind: what it must be.
+        folder: holds ``config.json`` and safetensors.
+        device: where it is put.
+        attention: of torch's ways to compute it, that which the model knows; a folder that names another is not heard.
+
+    Raises:
+        InputError: there is none, it is of another kind, damaged, or not whole.
+    """
+    wanted, found = str(getattr(kind.config_class, "model_type", "")), _kind_in(folder)
+    if found != wanted:
+        raise InputError(f"The model is of the kind {found!r}, not {wanted!r}", where=folder, hint=_HINT)
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    torch.set_num_threads(WORKERS)
+    try:
+        both: Any = kind.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True,
+            attn_implementation=attention, dtype=torch.float32,
+        )  # fmt: skip
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever the libraries make of a damaged file
+        raise InputError(f"The model cannot be loaded: {_first_line(error)}", where=folder, hint=_HINT) from error
+    model, loaded = both
+    lacking = len(loaded["missing_keys"]) + len(loaded["mismatched_keys"])
+    if lacking:  # they would be random
+        raise InputError(f"The model lacks {lacking} of its weights", where=folder, hint=_HINT)
+    return model.train(mode=False).to(device)
+
+
+def _kind_in(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise InputError("The folder holds no model", where=folder, hint=_HINT) from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).split("\n")[0].rstrip(".")
+
+
+def normalised(
+    frame: UInt8[np.ndarray, "height width 3"], size: tuple[int, int], device: torch.device
+) -> Float[Tensor, "1 3 rows columns"]:
+    """A picture as such models take it: resized to rows and columns, and by ImageNet's mean and deviation."""
+    picture = torch.from_numpy(frame).to(device).permute(2, 0, 1)[None].float() / 255
+    picture = functional.interpolate(picture, size=size, mode="bilinear", align_corners=False, antialias=True)
+    mean, spread = (torch.tensor(values, device=device).view(3, 1, 1) for values in (_MEAN, _SPREAD))
+    return (picture - mean) / spread

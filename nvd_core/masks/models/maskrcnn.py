@@ -1,0 +1,64 @@
+"""Mask R-CNN (He et al., ICCV 2017) of torchvision, with a ResNet-50 and feature pyramids, knows objects in a frame."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported; why is told in nvd_core.neural
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from safetensors.torch import load_file
+
+from nvd_core.devices import choose_device
+from nvd_core.errors import InputError, SetupError
+from nvd_core.masks.instances import Instances
+from nvd_core.parallel import WORKERS
+from nvd_core.settings import Device
+
+
+@final
+@dataclass(frozen=True)
+class MaskRcnn:
+    """The model."""
+
+    _model: Any
+    _device: torch.device
+
+    @classmethod
+    def open(cls, path: Path, device: Device) -> MaskRcnn:
+        """From a file of weights as torchvision publishes them, or the same as safetensors.
+
+        Raises:
+            SetupError: torchvision does not fit torch.
+            InputError: there is no such file, or other weights are in it.
+        """
+        try:
+            from torchvision.models.detection import maskrcnn_resnet50_fpn  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
+        except (RuntimeError, OSError) as error:  # what a build for another torch ends in
+            raise SetupError("torchvision does not fit this torch", hint="Install the one made for it.") from error
+        chosen = choose_device(device)
+        torch.set_num_threads(WORKERS)
+        model = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None)
+        try:
+            is_safe = path.suffix == ".safetensors"
+            weights = load_file(path) if is_safe else torch.load(path, map_location="cpu", weights_only=True)
+            model.load_state_dict(weights)
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever torch makes of another file
+            raise InputError(
+                "The file holds no weights of maskrcnn_resnet50_fpn", where=path, hint="Name those of torchvision."
+            ) from error
+        return cls(model.train(mode=False).to(chosen), chosen)
+
+    @torch.inference_mode()
+    def instances(self, frame: UInt8[np.ndarray, "height width 3"]) -> Instances:
+        """What it knows, already without doubles."""
+        picture = torch.from_numpy(frame).to(self._device).permute(2, 0, 1).float() / 255
+        said = self._model([picture])[0]
+        return Instances(said["scores"].cpu().numpy(), (said["masks"][:, 0] > 0.5).cpu().numpy())
