@@ -36,6 +36,9 @@ _UNREFINED: Final = 0.21
 _CARRY_S_FRAME: Final = 0.45
 """CPU seconds to carry an object's mask to a frame."""
 
+_FLOW_BYTES_PX: Final = 48.0
+"""Space on disk for given flow at a working pixel: at most three pairs of frames, there and back."""
+
 _BASE_BYTES: Final = 0.2e9
 _MATCHES_BYTES: Final = 0.45e9
 _EQUATIONS_BYTES_FRAME: Final = 7e6
@@ -144,7 +147,8 @@ class Needs:
         """Space for the result, and for frames and maps that are kept while it is made."""
         area = self.plate.width * self.plate.height
         result = area * (self.frames * (FRAME_BYTES_PX + self.layers * LAYER_BYTES_PX) + self.layers * ATLAS_BYTES_PX)
-        return result + self._working_px * (3 + self.layers) + 3 * _NODES_BYTES * self.frames * self.layers
+        each = 3 + self.layers + (_FLOW_BYTES_PX if self.settings.flow != "dis" else 0)
+        return result + self._working_px * each + 3 * _NODES_BYTES * self.frames * self.layers
 
     def cpu_seconds(self) -> float:
         """Over all threads."""

@@ -50,6 +50,14 @@ class Settings:
         Find,
         doc("Objects where no mask is given: moving: what moves against the camera; nothing: all is one background."),
     ] = "moving"
+    flow: Annotated[
+        str,
+        MinLen(1),
+        doc(
+            "Optical flow: dis: found here; a folder or pattern (flow.####.exr) of flow files, .flo or EXR with vector "
+            "passes; raft:WEIGHTS: torchvision's RAFT with a file of its weights."
+        ),
+    ] = "dis"
     height: Annotated[
         Annotated[int, Interval(ge=64, le=4320)] | None,
         doc("Lines that the clip is solved at; results are at the plate's size all the same. Default: by preset."),

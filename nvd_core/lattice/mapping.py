@@ -15,10 +15,11 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float, Float32, Int
 
+from nvd_core.flow.compose import Points
 from nvd_core.lattice.equations import conjugate_gradients, difference_rows, squared, thin_plate
 from nvd_core.lattice.imaging import transform
 from nvd_core.lattice.layer import LayerView
-from nvd_core.lattice.matches import Matches, Points
+from nvd_core.lattice.matches import Matches
 from nvd_core.lattice.spline import Lattice, LayerMap, Nodes
 from nvd_core.lattice.start import Motion
 from nvd_core.steps import spread
