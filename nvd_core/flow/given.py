@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol, final, runtime_checkable
+from typing import Protocol, final, runtime_checkable
 
 import cv2
 import numpy as np
@@ -22,8 +22,9 @@ from nvd_core.scratch import Pictures
 
 Frames = Pictures | UInt8[np.ndarray, "frame rows columns 3"]
 
-_WORSE: Final = 1.1
-"""Flow that makes frames differ from the next by this much more than they do unmoved is not theirs."""
+_WORSE, _BY = 1.1, 0.5
+"""Flow is not the clip's if it makes frames differ from the next by the one more than they do unmoved, as a factor, and
+by the other, in 8-bit levels."""
 
 
 @runtime_checkable
@@ -104,7 +105,7 @@ def read_flow(provider: Provider, frames: Frames, scratch: Path, at_once: int) -
             one, other = _differences(luma8(frames[pair[0]]), luma8(frames[pair[1]]), there)
             moved, unmoved = moved + one, unmoved + other
         yield len(fields) / len(pairs)
-    if moved > _WORSE * unmoved:
+    if moved > _WORSE * unmoved + _BY * (count - 1):
         raise InputError(
             "The flow does not fit the clip: moved by it, frames are less like the next than they are unmoved",
             where=provider.path,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import OpenImageIO as oiio
+import OpenImageIO
 import pytest
 from support import SIZE, sliding, texture
 
@@ -40,9 +40,9 @@ def write_flo(path: Path, flow: np.ndarray) -> Path:
 def write_passes(path: Path, **channels: np.ndarray) -> Path:
     """An EXR that OpenImageIO writes."""
     pixels = np.dstack(list(channels.values()))
-    spec = oiio.ImageSpec(pixels.shape[1], pixels.shape[0], pixels.shape[2], "float")
+    spec = OpenImageIO.ImageSpec(pixels.shape[1], pixels.shape[0], pixels.shape[2], "float")
     spec.channelnames = list(channels)
-    output = oiio.ImageOutput.create(str(path))
+    output = OpenImageIO.ImageOutput.create(str(path))
     assert output.open(str(path), spec)
     assert output.write_image(pixels)
     output.close()
