@@ -26,6 +26,7 @@ _NEEDED: Final = {
 
 _OPTIONAL: Final = {
     "torch": "the neural solver runs on it: pip install 'nvd-blender[neural]'",
+    "torchvision": "--flow raft:WEIGHTS runs on it, in the version that is made for the torch that is installed",
     "bpy": "Blender as a module: nvd demo re-composites through it",
 }
 

@@ -46,6 +46,9 @@ _PICTURE_BYTES_PX: Final = 300.0
 """Memory: for nothing at all; for a layer's matches; for the equations of each frame that is solved at once; for the
 layer's picture, for each pixel of a working frame."""
 
+_BELIEVING: Final = 2.0
+"""So many times as much memory and time solving takes where flow is given: its maps have more nodes."""
+
 _UNREFINED_BYTES: Final = 0.3
 """Part of that which is left where the preset refines nothing."""
 
@@ -166,6 +169,7 @@ class Needs:
         one_frame_px = self._working_px / self.frames
         kept = _BASE_BYTES + _NODES_BYTES * self.frames * self.layers
         solving = _MATCHES_BYTES + _EQUATIONS_BYTES_FRAME * min(self.frames, self.settings.window)
+        solving *= 1 if self.settings.flow == "dis" else _BELIEVING
         solving *= 1 if quality.refines else _UNREFINED_BYTES
         solving += _PICTURE_BYTES_PX * one_frame_px
         if self.settings.solver == "neural":

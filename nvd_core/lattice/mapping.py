@@ -47,6 +47,9 @@ RIGID: Final = Stiffness(cells=32, spatial=10.0, tolerance_px=0.15)
 FLEXIBLE: Final = Stiffness(cells=64, spatial=0.04, tolerance_px=0.2)
 """For what bends: cloth, animals, faces."""
 
+BELIEVING: Final = Stiffness(cells=96, spatial=0.01, tolerance_px=0.2)
+"""The same where flow is given: without the noise of flow that is found, folds may be finer."""
+
 _ROUNDS: Final = 5
 """Of reweighting the matches by how far off they are."""
 
@@ -86,6 +89,11 @@ def solve_mapping(
         steps = conjugate_gradients(normal, weighted.T @ offsets + from_prior, nodes)
         nodes = yield from spread(steps, done / _ROUNDS, 1 / _ROUNDS)
     return LayerMap(begin.reference, lattice, _unflatten(nodes, lattice, layer.count))
+
+
+def bending(layer: LayerView) -> Stiffness:
+    """What a layer is solved with that bends."""
+    return FLEXIBLE if layer.flow is None else BELIEVING
 
 
 def lattice_of(layer: LayerView, stiffness: Stiffness) -> Lattice:
