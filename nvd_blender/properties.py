@@ -96,4 +96,6 @@ def chosen_settings(scene: bpy.types.Scene) -> dict[str, Any]:
     for name, value in chosen.items():
         if isinstance(value, int) and value < (least := _bounds(hints[name]).ge):
             raise UsageError(f"{name.capitalize()} is {value}", hint=f"Set {least} or more, or 0 for the preset's.")
+    if "flow" in chosen:  # a path may be relative to the blend file
+        chosen["flow"] = bpy.path.abspath(chosen["flow"])
     return chosen

@@ -27,7 +27,7 @@ _NEEDED: Final = {
 _OPTIONAL: Final = {
     "torch": "the neural solver runs on it: pip install 'nvd-blender[neural]'",
     "transformers": "learned models that carry or find masks run on it: pip install 'nvd-blender[models]'",
-    "torchvision": "the learned model maskrcnn runs on it",
+    "torchvision": "--flow raft:WEIGHTS and --find maskrcnn:WEIGHTS run on it, in the version made for your torch",
     "bpy": "Blender as a module: nvd demo re-composites through it",
 }
 

@@ -39,8 +39,10 @@ def write_exr(path: Path, channels: dict[str, Pixels]) -> None:
             raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error
 
 
-def read_exr(path: Path) -> tuple[dict[str, Any], dict[str, Float32[np.ndarray, "height width"]]]:
-    """Header, and all channels by name, of the first part.
+def read_exr(
+    path: Path, *, every_part: bool = False
+) -> tuple[dict[str, Any], dict[str, Float32[np.ndarray, "height width"]]]:
+    """Header of the first part, and all channels by name: of that part, or of every part, as Blender 5 writes passes.
 
     Raises:
         InputError: the file is missing, damaged, deep, or too large to decode.
@@ -53,7 +55,9 @@ def read_exr(path: Path) -> tuple[dict[str, Any], dict[str, Float32[np.ndarray, 
             for part in file.parts:
                 _check(part.header, path)
         with OpenEXR.File(name, separate_channels=True) as file:
-            channels = {name: np.asarray(channel.pixels, np.float32) for name, channel in file.channels().items()}
+            parts = file.parts if every_part else file.parts[:1]
+            stored = {name: channel for part in parts for name, channel in part.channels.items()}
+            channels = {name: np.asarray(channel.pixels, np.float32) for name, channel in stored.items()}
             return dict(file.header()), channels
     except (RuntimeError, ValueError, TypeError, KeyError) as error:
         raise InputError("The EXR is damaged, or is no EXR", where=path, hint="Export it again.") from error

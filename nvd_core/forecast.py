@@ -37,12 +37,18 @@ _CARRY_S_FRAME: Final = 0.45
 _LEARNED_S_FRAME: Final = 11.0
 """CPU seconds to carry an object's mask to a frame, with nothing learned and by the smallest SAM 2."""
 
+_FLOW_BYTES_PX: Final = 48.0
+"""Space on disk for given flow at a working pixel: at most three pairs of frames, there and back."""
+
 _BASE_BYTES: Final = 0.2e9
 _MATCHES_BYTES: Final = 0.45e9
 _EQUATIONS_BYTES_FRAME: Final = 7e6
 _PICTURE_BYTES_PX: Final = 300.0
 """Memory: for nothing at all; for a layer's matches; for the equations of each frame that is solved at once; for the
 layer's picture, for each pixel of a working frame."""
+
+_BELIEVING: Final = 2.0
+"""So many times as much memory and time solving takes where flow is given: its maps have more nodes."""
 
 _UNREFINED_BYTES: Final = 0.3
 """Part of that which is left where the preset refines nothing."""
@@ -146,7 +152,8 @@ class Needs:
         """Space for the result, and for frames and maps that are kept while it is made."""
         area = self.plate.width * self.plate.height
         result = area * (self.frames * (FRAME_BYTES_PX + self.layers * LAYER_BYTES_PX) + self.layers * ATLAS_BYTES_PX)
-        return result + self._working_px * (3 + self.layers) + 3 * _NODES_BYTES * self.frames * self.layers
+        each = 3 + self.layers + (_FLOW_BYTES_PX if self.settings.flow != "dis" else 0)
+        return result + self._working_px * each + 3 * _NODES_BYTES * self.frames * self.layers
 
     def cpu_seconds(self) -> float:
         """Over all threads."""
@@ -165,6 +172,7 @@ class Needs:
         one_frame_px = self._working_px / self.frames
         kept = _BASE_BYTES + _NODES_BYTES * self.frames * self.layers
         solving = _MATCHES_BYTES + _EQUATIONS_BYTES_FRAME * min(self.frames, self.settings.window)
+        solving *= 1 if self.settings.flow == "dis" else _BELIEVING
         solving *= 1 if quality.refines else _UNREFINED_BYTES
         solving += _PICTURE_BYTES_PX * one_frame_px
         if self.settings.solver == "neural":

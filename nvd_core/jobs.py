@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from nvd_core.errors import UsageError
+from nvd_core.flow import located
 from nvd_core.masks.marks import is_marks, parse_marks
 from nvd_core.settings import ALPHA, Job, MaskSource, Settings, with_paths_from
 
@@ -50,7 +51,7 @@ def read_job(path: Path) -> Job:
         raise _refused(error, path) from None
     base = path.absolute().parent
     masks = tuple(mask if _is_no_path(mask) else replace(mask, path=str(base / mask.path)) for mask in job.masks)
-    settings = with_paths_from(job.settings, base)
+    settings = replace(with_paths_from(job.settings, base), flow=located(job.settings.flow, base))
     return replace(job, clip=job.clip and str(base / job.clip), masks=masks, settings=settings)
 
 

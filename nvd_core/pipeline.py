@@ -28,6 +28,7 @@ from nvd_core.errors import InputError, SetupError, UsageError
 from nvd_core.export.atlases import write_atlas
 from nvd_core.export.frames import write_channels, write_frames
 from nvd_core.export.report import write_report
+from nvd_core.flow import located, open_flow
 from nvd_core.folder import (
     FRAME_NAME,
     Manifest,
@@ -125,6 +126,7 @@ def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Even
     whole = [mask for mask in job.masks if mask.frame is None]
     check_names([mask.name for mask in whole] + sorted({mask.name for mask in job.masks if mask.frame is not None}))
     open_mattes(whole, clip.info, numbers)
+    flow = open_flow(job.settings.flow, clip.info, numbers)
     needs = Needs.of(clip.info.size, len(numbers), job.masks, job.settings)
     takes = needs.forecast(WORKERS)
     check_space(folder, takes.disk_bytes)
@@ -137,7 +139,7 @@ def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Even
             masks = yield from ledger.phase("masks", _heard(rotoscope(wanted), told))
             job = replace(job, masks=masks)
         mattes = open_mattes(job.masks, clip.info, numbers)
-        reading = prepare(clip, mattes, numbers, working_lines(job.settings), folder, at_once)
+        reading = prepare(clip, mattes, numbers, working_lines(job.settings), folder, at_once, flow)
         shot = yield from ledger.phase("prepare", reading)
         events = _solve_and_export(job, shot, solve, folder, ledger, told, resume=resume)
         yield from _logged(events, folder, anew=not resume)
@@ -245,7 +247,7 @@ def _export(
 
 def _telling(settings: Settings) -> dict[str, Any]:
     """Settings that results depend on."""
-    return asdict(replace(settings, memory=""))
+    return asdict(replace(settings, memory="", flow=located(settings.flow, Path.cwd())))
 
 
 def _told(mask: MaskSource, folder: Path) -> dict[str, Any]:
@@ -377,7 +379,8 @@ def _clear_results(folder: Path) -> None:
 
 def _fingerprint(job: Job, shot: Shot) -> str:
     """What makes two jobs the same."""
-    facts = [__version__, shot.sha256, shot.layers, _telling(job.settings), list(shot.numbers)]
+    settings = _telling(replace(job.settings, flow="dis"))  # what is given is in the content, wherever it lies
+    facts = [__version__, shot.sha256, shot.layers, settings, list(shot.numbers)]
     facts.append([mask.path == ALPHA for mask in job.masks])
     facts.append([mask.locked for mask in job.masks])
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

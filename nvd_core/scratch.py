@@ -10,29 +10,30 @@ from threading import Lock
 from typing import final, overload
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 
 from nvd_core.folder import unwritable
 
-Picture = UInt8[np.ndarray, "height width *chan"]
+Picture = UInt8[np.ndarray, "height width *chan"] | Float32[np.ndarray, "height width *chan"]
 
 
 @final
 @dataclass
 class Pictures:
-    """8-bit pictures of one size in a nameless file, which the system takes away however the process ends.
+    """Pictures of one size in a nameless file, which the system takes away however the process ends.
 
     They are read into memory one by one, not mapped: pages that are mapped count as the process's own.
     """
 
     _file: _Nameless
     _shape: tuple[int, ...]
+    _kind: np.dtype
     _order: Sequence[int] = range(0)
 
     @classmethod
-    def on_disk(cls, folder: Path, shape: tuple[int, ...]) -> Pictures:
-        """None yet, of such a shape, on a folder's disk."""
-        return cls(_Nameless(folder), shape)
+    def on_disk(cls, folder: Path, shape: tuple[int, ...], kind: type[np.generic] = np.uint8) -> Pictures:
+        """None yet, of such a shape and kind of values, on a folder's disk."""
+        return cls(_Nameless(folder), shape, np.dtype(kind))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -57,10 +58,10 @@ class Pictures:
     def __getitem__(self, which: int | Sequence[int]) -> Picture | Pictures:
         """One picture, or some of them as a view."""
         if isinstance(which, int):
-            picture = np.empty(self._shape, np.uint8)
+            picture = np.empty(self._shape, self._kind)
             self._file.read(self._order[which] * picture.nbytes, picture)
             return picture
-        return Pictures(self._file, self._shape, [self._order[t] for t in which])
+        return Pictures(self._file, self._shape, self._kind, [self._order[t] for t in which])
 
     def __array__(self, *_arguments: object, **_options: object) -> np.ndarray:
         return np.stack(list(self))

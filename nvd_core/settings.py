@@ -59,6 +59,14 @@ class Settings:
         Carry | str,
         doc("What carries masks of single frames to all others: motion: nothing learned; sam2:FOLDER: that model."),
     ] = "motion"
+    flow: Annotated[
+        str,
+        MinLen(1),
+        doc(
+            "Optical flow: dis: found here; a folder or pattern (flow.####.exr) of flow files, .flo or EXR with vector "
+            "passes; raft:WEIGHTS: torchvision's RAFT with a file of its weights."
+        ),
+    ] = "dis"
     height: Annotated[
         Annotated[int, Interval(ge=64, le=4320)] | None,
         doc("Lines that the clip is solved at; results are at the plate's size all the same. Default: by preset."),

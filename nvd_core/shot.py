@@ -18,9 +18,11 @@ from nvd_core.clip.colour import to_display, to_uint8
 from nvd_core.clip.unchanged import Unchanged
 from nvd_core.conventions import Size, working_size
 from nvd_core.errors import InputError
+from nvd_core.flow.given import GivenFlow, Provider, read_flow
 from nvd_core.masks import Matte, Mattes
 from nvd_core.parallel import WORKERS, map_ordered
 from nvd_core.scratch import Pictures
+from nvd_core.steps import spread
 
 _HIDDEN_PX = 16
 """A mask with fewer pixels than this in every frame marks nothing."""
@@ -45,8 +47,9 @@ class Shot:
         numbers: plate numbers of the frames used.
         frames: all of them at working size.
         alphas: for each layer its visible alpha at working size, 0 to 255.
-        sha256: of the content of clip and masks.
+        sha256: of the content of clip, masks and given flow.
         at_once: so many plates at their own size are worked on at a time, which bounds memory.
+        flow: between the frames, where it is given.
     """
 
     clip: Clip
@@ -56,6 +59,7 @@ class Shot:
     alphas: tuple[Pictures | UInt8[np.ndarray, "frame height width"], ...]
     sha256: str
     at_once: int = WORKERS
+    flow: GivenFlow | None = None
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -87,9 +91,15 @@ def resized(picture: Num[np.ndarray, "..."], size: Size) -> Num[np.ndarray, "...
 
 
 def prepare(
-    clip: Clip, mattes: Mattes, numbers: range, lines: int, scratch: Path | None = None, at_once: int = WORKERS
+    clip: Clip,
+    mattes: Mattes,
+    numbers: range,
+    lines: int,
+    scratch: Path | None = None,
+    at_once: int = WORKERS,
+    flow: Provider | None = None,
 ) -> Generator[float, None, Shot]:
-    """Read every frame and mask once.
+    """Read every frame and mask once, and all flow that is given.
 
     Args:
         clip: the plates.
@@ -98,12 +108,13 @@ def prepare(
         lines: working height.
         scratch: a folder on whose disk the frames lie at working size; by default where the system has such files.
         at_once: see :class:`Shot`.
+        flow: who gives it, if anybody does.
 
     Yields:
         The part that is read, 0 to 1.
 
     Raises:
-        InputError: a frame or mask cannot be read, or a mask marks nothing in any frame.
+        InputError: a frame, mask or flow cannot be read, or a mask marks nothing in any frame.
     """
     size = working_size(clip.info.size, lines)
 
@@ -117,13 +128,14 @@ def prepare(
     frames = Pictures.on_disk(folder, (size.height, size.width, 3))
     alphas = [Pictures.on_disk(folder, (size.height, size.width)) for _ in mattes.layers]
     largest = [0] * len(alphas)
+    read = 1.0 if flow is None else 0.5
     pairs = zip(numbers, clip.frames(numbers), mattes.frames(numbers), strict=True)
     for colour, shrunk in map_ordered(shrink, (PlateFrame(*pair) for pair in pairs), at_once):
         frames.append(colour)
         for index, one in enumerate(shrunk):
             alphas[index].append(one)
             largest[index] = max(largest[index], int(np.count_nonzero(one > 127)))
-        yield len(frames) / len(numbers)
+        yield read * len(frames) / len(numbers)
     for name, source, most_px in zip(mattes.layers, mattes.sources, largest, strict=False):
         if most_px < _HIDDEN_PX:
             raise InputError(
@@ -134,7 +146,12 @@ def prepare(
     files = files_of(clip.info, numbers)
     for source in mattes.sources:
         files += dict.fromkeys([source.pictures[number] for number in numbers] if source.pictures else [source.path])
-    return Shot(clip, mattes, numbers, frames, tuple(alphas), digest_of(files, clip.info.unchanged), at_once)
+    given = None
+    if flow is not None:
+        files += flow.files
+        given = yield from spread(read_flow(flow, frames, folder, at_once), read, 1 - read)
+    sha256 = digest_of(files, clip.info.unchanged)
+    return Shot(clip, mattes, numbers, frames, tuple(alphas), sha256, at_once, given)
 
 
 def files_of(info: ClipInfo, numbers: range) -> list[Path]:

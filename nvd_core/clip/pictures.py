@@ -136,7 +136,7 @@ def _read_exr(path: Path) -> Picture:
     if not names or names == ["A"]:
         found = ", ".join(sorted(channels)[:8])
         raise InputError(f"The EXR has no plain R, G, B (it has {found})", where=path)
-    return _to_display_window(np.stack([channels[name] for name in names], axis=-1), header)
+    return to_display_window(np.stack([channels[name] for name in names], axis=-1), header)
 
 
 _READERS: Final[dict[bytes, Callable[[Path], Picture]]] = {
@@ -147,7 +147,7 @@ _READERS: Final[dict[bytes, Callable[[Path], Picture]]] = {
 """By the bytes that a file begins with, as names may lie; all others are of the kinds that OpenCV reads."""
 
 
-def _to_display_window(
+def to_display_window(
     picture: Shaped[np.ndarray, "rows columns chan"], header: dict[str, object]
 ) -> Shaped[np.ndarray, "height width chan"]:
     """Crop overscan away and pad a cropped data window: frames are the display window."""

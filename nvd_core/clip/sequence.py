@@ -37,14 +37,19 @@ def safe_name(text: str) -> str:
     return safe.encode()[:180].decode(errors="ignore") or "clip"  # layer, number and more are yet to be added
 
 
-def list_pictures(path: Path) -> dict[int, Path]:
+def list_pictures(path: Path, suffixes: tuple[str, ...] = SUFFIXES, names: str = NAMES) -> dict[int, Path]:
     """Frame number to file of a folder, a pattern or one picture.
+
+    Args:
+        path: of these.
+        suffixes: of the files that count in a folder.
+        names: of their kinds, for users.
 
     Raises:
         InputError: there is nothing, or more than one sequence, or a gap in the numbers.
     """
     if path.is_dir():
-        found = _only_sequence(path)
+        found = _only_sequence(path, suffixes, names)
     elif is_pattern(path):
         found = _matching(path)
     elif path.is_file():
@@ -60,9 +65,9 @@ def list_pictures(path: Path) -> dict[int, Path]:
     return found
 
 
-def _only_sequence(folder: Path) -> dict[int, Path]:
+def _only_sequence(folder: Path, suffixes: tuple[str, ...], names: str) -> dict[int, Path]:
     groups: dict[tuple[str, str], list[tuple[int, Path]]] = defaultdict(list)
-    pictures = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in SUFFIXES and file.name[0] != "."]
+    pictures = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in suffixes and file.name[0] != "."]
     for file in pictures:
         number = _NUMBERED.match(file.stem)
         if number:
@@ -70,13 +75,13 @@ def _only_sequence(folder: Path) -> dict[int, Path]:
     if len(pictures) == 1 and not groups:
         return {1: pictures[0]}
     if not groups:
-        raise InputError("The folder holds no numbered pictures", where=folder, hint=f"{NAMES} are read.")
+        raise InputError("The folder holds no numbered pictures", where=folder, hint=f"{names} are read.")
     below_zero = next((files for (prefix, _), files in groups.items() if _MINUS.search(prefix)), None)
     if below_zero:
         raise InputError("The frame's number is below zero", where=below_zero[0][1], hint="Number them from 0 up.")
     if len(groups) > 1:
-        names = ", ".join(sorted(f"{prefix}#{suffix}" for prefix, suffix in groups)[:4])
-        raise InputError(f"The folder holds several sequences ({names})", where=folder, hint="Name one as a pattern.")
+        shown = ", ".join(sorted(f"{prefix}#{suffix}" for prefix, suffix in groups)[:4])
+        raise InputError(f"The folder holds several sequences ({shown})", where=folder, hint="Name one as a pattern.")
     return _one_each(next(iter(groups.values())))
 
 

@@ -13,6 +13,8 @@ from jaxtyping import Bool, Float32, UInt8
 
 from nvd_core.clip.colour import luma8, to_linear
 from nvd_core.conventions import Size
+from nvd_core.flow.given import GivenFlow
+from nvd_core.lattice.given import LayerFlow
 from nvd_core.scratch import Pictures
 
 _MIN_AREA_PX = 16
@@ -59,10 +61,23 @@ class LayerView:
     Attributes:
         frames: 8-bit display-encoded RGB.
         alpha: visible share of the layer in each pixel, 0 to 255.
+        flow: between the frames, where it is given.
     """
 
     frames: Pictures | UInt8[np.ndarray, "frame height width 3"]
     alpha: Pictures | UInt8[np.ndarray, "frame height width"]
+    flow: LayerFlow | None = None
+
+    @classmethod
+    def of(
+        cls,
+        frames: Pictures | UInt8[np.ndarray, "frame height width 3"],
+        alpha: Pictures | UInt8[np.ndarray, "frame height width"],
+        given: GivenFlow | None,
+    ) -> LayerView:
+        """A layer of a whole shot, with the flow that is given for it."""
+        view = cls(frames, alpha)
+        return view if given is None else cls(frames, alpha, LayerFlow(given, view.core, range(view.count)))
 
     @property
     def count(self) -> int:
@@ -100,7 +115,7 @@ class LayerView:
 
     def part(self, which: Sequence[int]) -> LayerView:
         """Only some frames."""
-        return LayerView(self.frames[which], self.alpha[which])
+        return LayerView(self.frames[which], self.alpha[which], self.flow and self.flow.part(which))
 
     def box(self, t: int) -> Box:
         """Where the layer lies in a frame that shows it."""

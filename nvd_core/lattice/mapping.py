@@ -15,10 +15,11 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float, Float32, Int
 
+from nvd_core.flow.compose import Points
 from nvd_core.lattice.equations import conjugate_gradients, difference_rows, squared, thin_plate
 from nvd_core.lattice.imaging import transform
 from nvd_core.lattice.layer import LayerView
-from nvd_core.lattice.matches import Matches, Points
+from nvd_core.lattice.matches import Matches
 from nvd_core.lattice.spline import Lattice, LayerMap, Nodes
 from nvd_core.lattice.start import Motion
 from nvd_core.steps import spread
@@ -45,6 +46,9 @@ RIGID: Final = Stiffness(cells=32, spatial=10.0, tolerance_px=0.15)
 
 FLEXIBLE: Final = Stiffness(cells=64, spatial=0.04, tolerance_px=0.2)
 """For what bends: cloth, animals, faces."""
+
+BELIEVING: Final = Stiffness(cells=96, spatial=0.01, tolerance_px=0.2)
+"""The same where flow is given: without the noise of flow that is found, folds may be finer."""
 
 _ROUNDS: Final = 5
 """Of reweighting the matches by how far off they are."""
@@ -85,6 +89,11 @@ def solve_mapping(
         steps = conjugate_gradients(normal, weighted.T @ offsets + from_prior, nodes)
         nodes = yield from spread(steps, done / _ROUNDS, 1 / _ROUNDS)
     return LayerMap(begin.reference, lattice, _unflatten(nodes, lattice, layer.count))
+
+
+def bending(layer: LayerView) -> Stiffness:
+    """What a layer is solved with that bends."""
+    return FLEXIBLE if layer.flow is None else BELIEVING
 
 
 def lattice_of(layer: LayerView, stiffness: Stiffness) -> Lattice:

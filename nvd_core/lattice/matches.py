@@ -16,9 +16,10 @@ from typing import Final, NamedTuple, final
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float
 
 from nvd_core.conventions import Size
+from nvd_core.flow.compose import Points, Start
 from nvd_core.flow.dis import Grey, dis_flow, is_consistent
 from nvd_core.lattice.imaging import Positions, blur, pixel_grid, transform, translation, warp
 from nvd_core.lattice.layer import Box, LayerView
@@ -30,10 +31,11 @@ _FLOW_AREA_PX: Final = 512 * 288
 _SAMPLES: Final = 700_000
 """About how many matches a layer's equations are made of."""
 
+_ENOUGH: Final = 12
+"""With fewer points that given flow leads from one frame to the other, they are compared instead."""
+
 _KEPT: Final = 256
 """So many pictures for flow are kept."""
-
-Points = Float32[np.ndarray, "match 2"]
 
 
 class Matches(NamedTuple):
@@ -99,6 +101,32 @@ class Registrar:
                 which the frames look most alike is where optical flow begins.
             stride_px: distance of the grid's points, working px.
         """
+        if self.layer.flow is not None:
+            followed = next(self._followed([(a, b)], stride_px))
+            if _is_enough(followed):
+                return followed
+        return self._compared(a, b, guesses, stride_px)
+
+    def _followed(self, pairs: Sequence[tuple[int, int]], stride_px: float) -> Iterator[Matches]:
+        """Matches of pairs of frames along the flow that is given, where every frame between shows the layer, too."""
+        assert self.layer.flow is not None  # noqa: S101 (our own invariant)
+        later: dict[int, set[int]] = {}
+        for a, b in pairs:
+            later.setdefault(a, set()).add(b)
+        starts = [Start(a, self._grid(a, stride_px), max(ends)) for a, ends in later.items()]
+        points = {start.frame: start.points for start in starts}
+        for a, b, there, seen in self.layer.flow.follow(starts):
+            if b in later[a]:
+                yield Matches(a, points[a][seen], b, there[seen])
+
+    def _grid(self, t: int, stride_px: float) -> Points:
+        """Points of the layer in a frame."""
+        box, stride = self.layer.box(t), max(1, round(stride_px))
+        points = pixel_grid(self.layer.size)[box.slices][stride // 2 :: stride, stride // 2 :: stride].reshape(-1, 2)
+        return points[self._shown(t, points)]
+
+    def _compared(self, a: int, b: int, guesses: Sequence[Float[np.ndarray, "3 3"]], stride_px: float) -> Matches:
+        """Matches that are found in the pictures."""
         box = self._crop(a)
         positions_b, sure = self._flow(a, b, box, guesses)
         stride = max(1, round(stride_px * self.scale))
@@ -160,15 +188,26 @@ class Registrar:
 
         def match(job: tuple[int, int]) -> Matches:
             a, b = job
-            return self.between(a, b, [np.linalg.inv(motion[b]) @ motion[a] for motion in motions], stride_px)
+            return self._compared(a, b, [np.linalg.inv(motion[b]) @ motion[a] for motion in motions], stride_px)
 
-        return map_ordered(match, pairs)
+        compared = list(pairs)
+        if self.layer.flow is not None:
+            near = [(a, b) for a, b in pairs if b - a <= self.offsets[-1]]
+            for found in self._followed(near, stride_px):
+                if _is_enough(found):
+                    compared.remove((found.frame_a, found.frame_b))
+                    yield found
+        yield from map_ordered(match, compared)
 
     @cached_property
     def pairs(self) -> list[tuple[int, int]]:
         """Frames at all distances that show the layer."""
         seen = set(self.layer.visible)
         return [(a, a + offset) for offset in self.offsets for a in self.layer.visible if a + offset in seen]
+
+
+def _is_enough(found: Matches) -> bool:
+    return len(found.points_a) >= _ENOUGH
 
 
 def _within(positions: Positions, size: Size) -> Bool[np.ndarray, "height width"]:

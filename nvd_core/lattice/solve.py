@@ -51,7 +51,7 @@ def solve_maps(
     quality, maps = QUALITY[settings.preset], []
     for index, name in enumerate(shot.layers):
         yield Stage(name="map", layer=name)
-        layer = LayerView(shot.frames, shot.alphas[index])
+        layer = LayerView.of(shot.frames, shot.alphas[index], shot.flow)
         steps = _kept_map(layer, name, checkpoints, quality, settings.window)
         maps.append((yield from _progress(steps, index, len(shot.layers))))
     return tuple(maps)

@@ -9,7 +9,7 @@ import numpy as np
 
 from nvd_core.lattice.gauge import lay_evenly
 from nvd_core.lattice.layer import LayerView
-from nvd_core.lattice.mapping import FLEXIBLE, RIGID, Stiffness, lattice_of, solve_mapping, starting_map
+from nvd_core.lattice.mapping import RIGID, Stiffness, bending, lattice_of, solve_mapping, starting_map
 from nvd_core.lattice.matches import Matches, Registrar
 from nvd_core.lattice.picture import layer_picture
 from nvd_core.lattice.refine import mean_error, register_again
@@ -47,7 +47,8 @@ _PASSES: Final = {
     "stiff": (Pass(1 / 42, False), Pass(1 / 42, False), Pass(1 / 128, True)),
     "flexible": (Pass(1 / 128, False), Pass(1 / 128, True), Pass(1 / 256, True), Pass(1 / 256, True)),
 }
-"""From coarse to fine, by what the layer is: a surrounding, a thing of one piece, a thing that bends."""
+"""From coarse to fine, by what the layer is: a surrounding, a thing of one piece, a thing that bends. Where flow is
+given it is better than what is found, and every pass has to pay."""
 
 
 class Solved(NamedTuple):
@@ -85,7 +86,7 @@ def solve_together(
     matches = yield from spread(gathered(registrar.matches(start.motions, pairs), len(pairs)), 0.15, 0.2)
     motion = most_agreeing(layer, start, matches)
     solved = {}
-    kinds = (RIGID, FLEXIBLE) if quality.refines else (RIGID if layer.fills_frame else FLEXIBLE,)
+    kinds = (RIGID, bending(layer)) if quality.refines else (RIGID if layer.fills_frame else bending(layer),)
     for index, stiffness in enumerate(kinds):
         begin = starting_map(lattice_of(layer, stiffness), layer, start.reference, motion)
         solving = solve_mapping(layer, begin, matches, stiffness, [start.reference])
@@ -96,8 +97,9 @@ def solve_together(
     if layer.fills_frame:
         mapping = lay_evenly(layer, mapping)
     if quality.refines:
-        kind = "flexible" if stiffness is FLEXIBLE else "place" if layer.fills_frame else "stiff"
-        mapping, taken = yield from spread(_refine(layer, mapping, matches, _PASSES[kind]), 0.68, 0.3)
+        kind = "flexible" if stiffness is not RIGID else "place" if layer.fills_frame else "stiff"
+        passes = tuple(Pass(one.radius, one.must_pay or layer.flow is not None) for one in _PASSES[kind])
+        mapping, taken = yield from spread(_refine(layer, mapping, matches, passes), 0.68, 0.3)
     return Solved((yield from spread(unfold(layer, mapping), 0.98, 0.02)), stiffness, taken)
 
 
@@ -111,7 +113,7 @@ def _fitting(layer: LayerView, solved: dict[Stiffness, LayerMap]) -> Generator[f
         picture = yield from spread(layer_picture(some, mapping.every(2), robust=False), 0.5 * len(errors), 0.3)
         error = mean_error(some, mapping.every(2), picture)
         errors[kind] = yield from spread(error, 0.5 * len(errors) + 0.3, 0.2)
-    return FLEXIBLE if errors[FLEXIBLE] < _FLEXIBLE_IF_BELOW * errors[RIGID] else RIGID
+    return bending(layer) if errors[bending(layer)] < _FLEXIBLE_IF_BELOW * errors[RIGID] else RIGID
 
 
 def _refine(

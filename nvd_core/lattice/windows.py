@@ -21,7 +21,7 @@ from jaxtyping import Float, Float32
 from nvd_core.checkpoints import Arrays, Checkpoints
 from nvd_core.lattice.imaging import transform
 from nvd_core.lattice.layer import LayerView
-from nvd_core.lattice.mapping import FLEXIBLE, RIGID, lattice_of, solve_mapping
+from nvd_core.lattice.mapping import RIGID, bending, lattice_of, solve_mapping
 from nvd_core.lattice.matches import Registrar
 from nvd_core.lattice.photometry import Picture
 from nvd_core.lattice.picture import layer_picture
@@ -133,7 +133,7 @@ def _kept_keys(
     if kept is not None:
         passes = tuple(Pass(float(radius), bool(must_pay)) for radius, must_pay in kept["passes"])
         mapping = LayerMap(int(kept["facts"][0]), lattice, kept["nodes"])
-        return Solved(mapping, FLEXIBLE if kept["facts"][1] else RIGID, passes)
+        return Solved(mapping, bending(keys) if kept["facts"][1] else RIGID, passes)
     there = {t: place for place, t in enumerate(visible)}
     between = [steps[there[a] : there[b]] for a, b in pairwise(order)]
     leaps = [Step(*(_product(models) for models in zip(*some, strict=True))) for some in between]
@@ -142,7 +142,7 @@ def _kept_keys(
         "keys",
         {
             "nodes": solved.mapping.nodes,
-            "facts": np.array([solved.mapping.reference, int(solved.stiffness is FLEXIBLE)]),
+            "facts": np.array([solved.mapping.reference, int(solved.stiffness is not RIGID)]),
             "passes": np.array(solved.passes, np.float64).reshape(-1, 2),
         },
     )

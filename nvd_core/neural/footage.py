@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, final
 
@@ -151,7 +151,7 @@ class Footage:
 
 
 def prepare_footage(shot: Shot, device: torch.device) -> Generator[float, None, Footage]:
-    """A shot's frames and masks as they are, and flow by dense inverse search.
+    """A shot's frames and masks as they are, and flow.
 
     Yields:
         The part that is done, 0 to 1.
@@ -160,7 +160,7 @@ def prepare_footage(shot: Shot, device: torch.device) -> Generator[float, None, 
     is_sure = np.zeros(flow_px.shape[:-1], bool)
     greys = [luma8(frame) for frame in shot.frames]
     pairs = range(len(greys) - 1)
-    for t, (there, back) in zip(pairs, map_ordered(lambda t: _both_ways(greys[t], greys[t + 1]), pairs), strict=True):
+    for t, (there, back) in zip(pairs, map_ordered(lambda t: both_ways(shot, greys, t), pairs), strict=True):
         flow_px[0, t], is_sure[0, t] = there, sure_flow(there, back)
         flow_px[1, t + 1], is_sure[1, t + 1] = back, sure_flow(back, there)
         yield (t + 1) / len(pairs)
@@ -182,5 +182,8 @@ def sure_flow(there: FlowPx, back: FlowPx) -> Bool[np.ndarray, "height width"]:
     return inside & (np.linalg.norm(there + resample(back, x, y), axis=-1) < _SURE_PX)
 
 
-def _both_ways(here: Grey, there: Grey) -> tuple[FlowPx, FlowPx]:
-    return dis_flow(here, there), dis_flow(there, here)
+def both_ways(shot: Shot, greys: Sequence[Grey], t: int) -> tuple[FlowPx, FlowPx]:
+    """Flow from a frame to the next and back: as it is given, or by dense inverse search on the shot's greys."""
+    if shot.flow is not None:
+        return shot.flow.pair(t, t + 1)
+    return dis_flow(greys[t], greys[t + 1]), dis_flow(greys[t + 1], greys[t])

@@ -13,7 +13,7 @@ import torch
 from nvd_core.checkpoints import Checkpoints
 from nvd_core.clip.colour import luma8
 from nvd_core.devices import versions
-from nvd_core.flow.dis import FlowPx, dis_flow
+from nvd_core.flow.dis import FlowPx, Grey
 from nvd_core.lattice.imaging import warp
 from nvd_core.lattice.layer import LayerView
 from nvd_core.lattice.light import possible_error_px
@@ -22,7 +22,7 @@ from nvd_core.lattice.solution import LatticeSolution, SolvedLayer
 from nvd_core.lattice.solve import build_atlases, solve_maps
 from nvd_core.lattice.spline import LayerMap
 from nvd_core.lattice.unfold import unfold
-from nvd_core.neural.footage import sure_flow
+from nvd_core.neural.footage import both_ways, sure_flow
 from nvd_core.neural.loop import Limits, train
 from nvd_core.neural.refine.losses import Way
 from nvd_core.neural.refine.surface import CELLS
@@ -96,7 +96,7 @@ def _prepare(shot: Shot, maps: tuple[LayerMap, ...]) -> Generator[Event, None, S
     yield Stage(name="flow")
     greys = [luma8(frame) for frame in shot.frames]
     flows, ways, pictures = [], [], []
-    for flow in map_ordered(lambda t: _sure(greys[t], greys[t + 1]), range(len(greys) - 1)):
+    for flow in map_ordered(lambda t: _sure(shot, greys, t), range(len(greys) - 1)):
         flows.append(flow)
         yield Progress(done=0.2 * len(flows) / len(greys))
     for index, (name, mapping) in enumerate(zip(shot.layers, maps, strict=True)):
@@ -110,8 +110,8 @@ def _prepare(shot: Shot, maps: tuple[LayerMap, ...]) -> Generator[Event, None, S
     return Start(maps, pictures, ways)
 
 
-def _sure(here: np.ndarray, there: np.ndarray) -> tuple[FlowPx, np.ndarray]:
-    forward, backward = dis_flow(here, there), dis_flow(there, here)
+def _sure(shot: Shot, greys: Sequence[Grey], t: int) -> tuple[FlowPx, np.ndarray]:
+    forward, backward = both_ways(shot, greys, t)
     return forward, sure_flow(forward, backward)
 
 
