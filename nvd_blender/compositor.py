@@ -72,10 +72,9 @@ def build_scene(folder: Path, manifest: Manifest) -> bpy.types.Scene:
         _set_up(scene)
     source = manifest.source
     for layer in manifest.layers:
-        lying_there = {"name": layer, "path": str(masks_path(Path(source.seen_from)) / layer)}
-        node_of(scene, LAYER_NODE.format(layer))[HAS_MASKS_KEY] = any(
-            lying_there.items() <= mask.items() for mask in manifest.masks
-        )
+        lying_there = {"name": layer, "path": (masks_path(Path()) / layer).as_posix()}
+        has_masks = lying_there in manifest.masks or lying_there | {"locked": True} in manifest.masks
+        node_of(scene, LAYER_NODE.format(layer))[HAS_MASKS_KEY] = has_masks
     scene[BUILT_KEY] = 1 + max((one.get(BUILT_KEY, 0) for one in results()), default=0)
     scene.render.resolution_x, scene.render.resolution_y = source.width, source.height
     scene.render.fps = max(1, round(source.fps))
