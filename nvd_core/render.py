@@ -145,7 +145,6 @@ def _video(path: Path, fps: float, size: Size) -> Iterator[Callable[[np.ndarray]
         # 4:2:0 needs even sides; a row or column more does less harm than another aspect.
         stream.width, stream.height = size.width + size.width % 2, size.height + size.height % 2
         stream.pix_fmt = "yuv420p"
-        stream.codec_context.thread_count = 1  # with more, x264 makes other bytes of the same frames now and then
         stream.codec_context.color_range = 1
         for field in ("color_primaries", "color_trc", "colorspace"):
             setattr(stream.codec_context, field, 1)
