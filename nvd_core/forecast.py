@@ -48,7 +48,7 @@ _PICTURE_BYTES_PX: Final = 300.0
 layer's picture, for each pixel of a working frame."""
 
 _BELIEVING: Final = 2.0
-"""So many times as much memory and time solving takes where flow is given: its maps have more nodes."""
+"""So many times as much memory solving takes where flow is given: its maps have more nodes."""
 
 _UNREFINED_BYTES: Final = 0.3
 """Part of that which is left where the preset refines nothing."""

@@ -76,7 +76,7 @@ def open_raft(weights: str) -> Raft:
     """RAFT with weights of torchvision's ``raft_large`` or ``raft_small``.
 
     Args:
-        weights: path of a file that ``torch.save`` or safetensors has written.
+        weights: path of a safetensors file.
 
     Raises:
         UsageError: no file is named.
@@ -84,7 +84,7 @@ def open_raft(weights: str) -> Raft:
         SetupError: torch or torchvision cannot be imported.
     """
     if not weights:
-        raise UsageError("RAFT needs its weights", hint="Write --flow raft:WEIGHTS.pth.")
+        raise UsageError("RAFT needs its weights", hint="Write --flow raft:WEIGHTS.safetensors.")
     path = Path(weights)
     if not path.is_file():
         raise InputError("There is no such file of weights", where=path, hint="Check the path.")
@@ -109,7 +109,7 @@ def open_raft(weights: str) -> Raft:
     else:
         raise InputError("The file holds no weights of torchvision's RAFT", where=path, hint="Name another.")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = model.eval().to(device)
+    model = model.train(mode=False).to(device)
 
     def network(here: Rgb, there: Rgb) -> Float32[np.ndarray, "height width 2"]:
         pictures = [
@@ -123,15 +123,12 @@ def open_raft(weights: str) -> Raft:
 
 def _read(path: Path) -> dict[str, Any]:
     """Tensors by name; nothing in the file is run."""
-    import torch  # noqa: PLC0415 (few have it)
-    from safetensors.torch import load_file  # noqa: PLC0415
+    from safetensors import SafetensorError  # noqa: PLC0415
+    from safetensors.torch import load_file  # noqa: PLC0415 (brings torch)
 
     try:
-        if path.suffix.lower() == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        if isinstance(state, dict) and all(isinstance(one, torch.Tensor) for one in state.values()):
-            return state
-    except Exception as error:
-        raise InputError("The file of weights is damaged", where=path, hint="Get it again.") from error
-    raise InputError("The file holds no weights of torchvision's RAFT", where=path, hint="Name another.")
+        return load_file(path)
+    except SafetensorError as error:
+        raise InputError(
+            "The file of weights is damaged, or is no safetensors", where=path, hint="Save the weights again."
+        ) from error

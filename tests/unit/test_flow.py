@@ -222,25 +222,27 @@ def test_raft_needs_weights(tmp_path: Path):
     with pytest.raises(UsageError, match="raft:WEIGHTS"):
         open_raft("")
     with pytest.raises(InputError, match="no such file"):
-        open_raft(str(tmp_path / "raft.pth"))
+        open_raft(str(tmp_path / "raft.safetensors"))
 
 
 @pytest.mark.skipif(find_spec("torchvision") is not None, reason="torchvision is installed")
 def test_raft_without_torchvision_is_one_sentence(tmp_path: Path):
-    (tmp_path / "raft.pth").touch()
+    (tmp_path / "raft.safetensors").touch()
     with pytest.raises(SetupError, match="torch and torchvision, which cannot be imported"):
-        open_raft(str(tmp_path / "raft.pth"))
+        open_raft(str(tmp_path / "raft.safetensors"))
 
 
 def test_raft_from_a_file_of_weights(tmp_path: Path):
     models = pytest.importorskip("torchvision.models.optical_flow", reason="torchvision cannot be imported")
-    torch = pytest.importorskip("torch")
-    torch.save(models.raft_small(weights=None).state_dict(), tmp_path / "raft.pth")
-    there, back = open_raft(str(tmp_path / "raft.pth")).pair(np.stack([texture(SIZE)] * 2), 0, 1)
+    import torch
+    from safetensors.torch import save_file
+
+    save_file(models.raft_small(weights=None).state_dict(), tmp_path / "raft.safetensors")
+    there, back = open_raft(str(tmp_path / "raft.safetensors")).pair(np.stack([texture(SIZE)] * 2), 0, 1)
     assert there.shape == back.shape == (SIZE.height, SIZE.width, 2)
-    torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pth")
+    save_file({"weight": torch.zeros(3)}, tmp_path / "other.safetensors")
     with pytest.raises(InputError, match="no weights of torchvision's RAFT"):
-        open_raft(str(tmp_path / "other.pth"))
+        open_raft(str(tmp_path / "other.safetensors"))
 
 
 def test_pictures_are_made_fit_for_the_network_and_flow_is_brought_back(tmp_path: Path):
