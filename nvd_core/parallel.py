@@ -19,6 +19,11 @@ Result = TypeVar("Result")
 cv2.setNumThreads(1)
 threadpool_limits(1)
 
+# Threads of torch that wait for each other would spin, which budgets in CPU seconds count, and which stops
+# everything where other programs want the cores, too: with two threads, a small step took 7 to 100 times as
+# long. Read when torch is imported, so set before.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 WORKERS = max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
 
 

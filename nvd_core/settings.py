@@ -64,7 +64,7 @@ class Settings:
         MinLen(1),
         doc(
             "Optical flow: dis: found here; a folder or pattern (flow.####.exr) of flow files, .flo or EXR with vector "
-            "passes; raft:WEIGHTS: torchvision's RAFT, with its weights as a safetensors file."
+            "passes; raft:WEIGHTS: torchvision's RAFT, with a file of its weights."
         ),
     ] = "dis"
     height: Annotated[

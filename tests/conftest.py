@@ -16,7 +16,7 @@ if find_spec("beartype"):  # before anything of nvd_core is imported
 
 from support import job_of, solve
 
-import nvd_core.neural  # noqa: F401 (before torch, whose threads it keeps from spinning)
+import nvd_core.parallel  # noqa: F401 (before torch, whose threads it keeps from spinning)
 from nvd_core.conventions import Size
 from nvd_core.decomposition import Decomposition
 from nvd_core.demo_clip import DemoClip, write_clip

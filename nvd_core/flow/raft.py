@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Final, final
 
 import cv2
 import numpy as np
@@ -76,18 +76,15 @@ def open_raft(weights: str) -> Raft:
     """RAFT with weights of torchvision's ``raft_large`` or ``raft_small``.
 
     Args:
-        weights: path of a safetensors file.
+        weights: path of their file; see :func:`nvd_core.weights.read_weights`.
 
     Raises:
         UsageError: no file is named.
-        InputError: the file holds no such weights.
+        InputError: there is no such file, or other weights are in it.
         SetupError: torch or torchvision cannot be imported.
     """
     if not weights:
-        raise UsageError("RAFT needs its weights", hint="Write --flow raft:WEIGHTS.safetensors.")
-    path = Path(weights)
-    if not path.is_file():
-        raise InputError("There is no such file of weights", where=path, hint="Check the path.")
+        raise UsageError("RAFT needs its weights", hint="Write --flow raft:WEIGHTS.")
     try:
         import torch  # noqa: PLC0415 (few have it)
         from torchvision.models.optical_flow import (  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
@@ -99,7 +96,11 @@ def open_raft(weights: str) -> Raft:
             "RAFT needs torch and torchvision, which cannot be imported",
             hint="Install the torchvision made for your torch, or leave --flow raft out.",
         ) from error
-    state = _read(path)
+    from nvd_core.devices import choose_device  # noqa: PLC0415 (needs torch)
+    from nvd_core.weights import read_weights  # noqa: PLC0415
+
+    path, device = Path(weights), choose_device("auto")
+    state = read_weights(path)
     for make in (raft_large, raft_small):
         model = make(weights=None)
         shapes = {name: value.shape for name, value in model.state_dict().items()}
@@ -108,7 +109,6 @@ def open_raft(weights: str) -> Raft:
             break
     else:
         raise InputError("The file holds no weights of torchvision's RAFT", where=path, hint="Name another.")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     model = model.train(mode=False).to(device)
 
     def network(here: Rgb, there: Rgb) -> Float32[np.ndarray, "height width 2"]:
@@ -119,16 +119,3 @@ def open_raft(weights: str) -> Raft:
             return model(*pictures)[-1][0].permute(1, 2, 0).cpu().numpy()
 
     return Raft(path, network)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Tensors by name; nothing in the file is run."""
-    from safetensors import SafetensorError  # noqa: PLC0415
-    from safetensors.torch import load_file  # noqa: PLC0415 (brings torch)
-
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise InputError(
-            "The file of weights is damaged, or is no safetensors", where=path, hint="Save the weights again."
-        ) from error

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when transformers is imported, so set before
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # likewise by torch; why is told in nvd_core.neural
 
 import numpy as np
 import torch

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported; why is told in nvd_core.neural
-
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from safetensors.torch import load_file
 
 from nvd_core.devices import choose_device
 from nvd_core.errors import InputError, SetupError
 from nvd_core.masks.instances import Instances
 from nvd_core.parallel import WORKERS
 from nvd_core.settings import Device
+from nvd_core.weights import read_weights
 
 
 @final
@@ -45,12 +42,8 @@ class MaskRcnn:
         torch.set_num_threads(WORKERS)
         model = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None)
         try:
-            is_safe = path.suffix == ".safetensors"
-            weights = load_file(path) if is_safe else torch.load(path, map_location="cpu", weights_only=True)
-            model.load_state_dict(weights)
-        except MemoryError:
-            raise
-        except Exception as error:  # whatever torch makes of another file
+            model.load_state_dict(read_weights(path))
+        except RuntimeError as error:
             raise InputError(
                 "The file holds no weights of maskrcnn_resnet50_fpn", where=path, hint="Name those of torchvision."
             ) from error
