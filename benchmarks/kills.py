@@ -116,8 +116,7 @@ def main() -> int:
 def measured(place: Path, names: list[str], kills: int, seed: int) -> list[dict[str, object]]:
     """End jobs so many times; one row a job."""
     draw = random.Random(seed)  # noqa: S311
-    made = cases(place)
-    wanted = {name: made[name] for name in names}
+    wanted = cases(place, names)
     undisturbed: dict[str, tuple[float, dict[str, bytes]]] = {}
     rows: list[dict[str, object]] = []
     done = 0
@@ -148,37 +147,37 @@ def measured(place: Path, names: list[str], kills: int, seed: int) -> list[dict[
     return rows
 
 
-def cases(place: Path) -> dict[str, Case]:
-    """What can be ended."""
-    little, long = (
-        write_clip(place / f"clip{count}", count, size) for count, size in ((14, Size(200, 112)), (40, Size(160, 90)))
-    )
+def cases(place: Path, names: list[str]) -> dict[str, Case]:
+    """What can be ended, of what is asked for."""
+    little = write_clip(place / "clip", 14, Size(200, 112))
     one = sorted(little.masks["sign"].iterdir())[6]
     carried = ["decompose", str(little.frames), f"--mask=sign@7={one}", "--preset=preview"]
-    source = ["-o", str(place / "source")]
-    subprocess.run([sys.executable, "-m", "nvd_core", *carried, *source], check=True, capture_output=True)
+    source = str(place / "source")
+    made: dict[str, Case] = {}
+    if not {"stmap", "pictures", "film"}.isdisjoint(names):
+        subprocess.run([sys.executable, "-m", "nvd_core", *carried, "-o", source], check=True, capture_output=True)
+        for name, out in (("pictures", "pictures/frames"), ("film", "film/film.mp4")):
+            run = ["render", source, "-o", str(place / out)]
+            made[name] = Case(run, run, place / name)
+        export = ["export", source, "--stmap"]
+        made["stmap"] = Case(export, export, place / "source" / "stmap")
+    if "windows" in names:
+        run = ["worker", str(_job_of_windows(place)), str(place / "windows")]
+        made["windows"] = Case(run, [*run, "--resume"], place / "windows", is_worker=True)
+    run = [*carried, "-o", str(place / "carried")]
+    return made | {"carried": Case(run, [*run, "--resume"], place / "carried")}
+
+
+def _job_of_windows(place: Path) -> Path:
+    """A clip that is solved in windows."""
+    clip = write_clip(place / "long", 40, Size(160, 90))
     job = {
-        "clip": str(long.frames),
-        "masks": [{"name": "sign", "path": str(long.masks["sign"])}],
+        "clip": str(clip.frames),
+        "masks": [{"name": "sign", "path": str(clip.masks["sign"])}],
         "settings": {"preset": "preview", "window": 16},
     }
     (place / "job.json").write_text(json.dumps(job))
-
-    def resumed(arguments: list[str], folder: str, *, is_worker: bool = False) -> Case:
-        return Case(arguments, [*arguments, "--resume"], place / folder, is_worker)
-
-    def rendered(out: str) -> Case:
-        arguments = ["render", str(place / "source"), "-o", str(place / out)]
-        return Case(arguments, arguments, (place / out).parent)
-
-    export = ["export", str(place / "source"), "--stmap"]
-    return {
-        "carried": resumed([*carried, "-o", str(place / "carried")], "carried"),
-        "windows": resumed(["worker", str(place / "job.json"), str(place / "windows")], "windows", is_worker=True),
-        "stmap": Case(export, export, place / "source" / "stmap"),
-        "pictures": rendered("pictures/frames"),
-        "film": rendered("film/film.mp4"),
-    }
+    return place / "job.json"
 
 
 def ended(case: Case, way: str, after_s: float, *, is_first: bool) -> list[str]:
