@@ -4,7 +4,8 @@ From a frame with a mask the object is followed to its neighbour, and on from th
 on several that are known already (the last ones, some further back, and the one whose mask was given), once
 as the object moved and once as the camera did. What looks as the object did there, has its colours and moves
 as it does, is the object; a graph cut draws the outline. Since old looks are kept, an object that was hidden
-is found again.
+is found again. Only the mask that was given is sure, so wherever the object still looks as it did there that mask
+has most to say: errors of the carried ones do not add up.
 """
 
 from __future__ import annotations
@@ -249,12 +250,14 @@ def _segment(
         colours.add(look(one.lab, there, zoom), mask, look(one.lab, still, zoom), rest)
         nearest = nearest or (there, mask)
     likely = likely / np.float32(max(weights, 1e-6))
-    given = 0.5 * np.maximum(ours, others)
+    given = 0.5 * np.maximum(ours, others)  # of the last one, which was given
+    motion = motion_odds(_motions(camera, t, window), likely)
+    motion = np.where(motion < 0, motion * (1 - ours * (1 - others)), motion)  # a foot that stands is still a foot
     score: Odds = (
         _PLACE * log_odds(cv2.GaussianBlur(likely, (0, 0), 2))
         + _COLOUR * colours.odds(lab8(now))
         + _LOOK * ((1 - given) * _look_odds(like, unlike) + given * _look_odds(ours, others))
-        + _MOTION * motion_odds(_motions(camera, t, window), likely)
+        + _MOTION * motion
     ).astype(np.float32)
     score[cv2.GaussianBlur(likely, (0, 0), _FAR_PX) < 0.004] = -8
     is_object = cut(score, now)
