@@ -26,7 +26,7 @@ from nvd_core.clip.colour import to_display, to_uint8
 from nvd_core.clip.pictures import read_picture
 from nvd_core.conventions import Size, working_size
 from nvd_core.errors import InputError
-from nvd_core.folder import atomic, checkpoint_path, sha256, write_json
+from nvd_core.folder import checkpoint_path, sha256
 from nvd_core.masks.camera import Camera, follow_camera
 from nvd_core.masks.carry import carry, follow_motion
 from nvd_core.masks.files import Matte, coverage
@@ -35,6 +35,7 @@ from nvd_core.masks.kept import Kept
 from nvd_core.masks.marks import is_marks, mask_from_marks, parse_marks
 from nvd_core.masks.models import CARRIERS, FINDERS, files_of_model, open_model
 from nvd_core.masks.motion import find_objects
+from nvd_core.masks.record import Record, picture_name
 from nvd_core.masks.refine import matte_of
 from nvd_core.masks.window import Cutout
 from nvd_core.parallel import map_ordered
@@ -104,22 +105,24 @@ def rotoscope(wanted: Wanted) -> Generator[Event, None, tuple[MaskSource, ...]]:
     Raises:
         InputError: a mask or the clip cannot be read, or the folder holds corrected masks of another clip.
     """
-    if wanted.folder.exists() and not _record_path(wanted.folder).is_file() and any(wanted.folder.iterdir()):
+    record, plates = Record.read(wanted.folder), _plates(wanted)
+    if wanted.folder.exists() and not record.is_there and any(wanted.folder.iterdir()):
         raise InputError(
             "The output folder holds masks that are not its own", where=wanted.folder, hint="Move or rename them."
         )
-    record = _Record.read(wanted.folder)
-    clip_sha256 = digest_of(files_of(wanted.clip.info, wanted.numbers), wanted.clip.info.unchanged)
-    corrected = record.corrected()
-    if corrected and record.clip != clip_sha256:
+    painted = record.painted()
+    is_same = all(record.plates.get(number, digest) == digest for number, digest in plates.items())
+    if painted and not is_same:
         raise InputError(
             "The folder holds masks of another clip that you have corrected",
             where=wanted.folder,
             hint="Choose another output folder, or move them away.",
         )
-    asked = _asked(wanted, clip_sha256, corrected)
-    if record.asked != asked:
-        record = yield from _made(wanted, replace(record, clip=clip_sha256, asked=asked), corrected)
+    used = {layer: {t: path for t, path in some.items() if t in wanted.numbers} for layer, some in painted.items()}
+    asked = _asked(wanted, plates, used)
+    if record.asked != asked or not all((wanted.folder / name).is_file() for name in record.files):
+        record = replace(record, plates={**record.plates, **plates} if is_same else plates)
+        record = yield from _made(wanted, record, asked, used)
     for told in record.told:
         yield Caution(message=told["message"], hint=told["hint"])
     order = list(dict.fromkeys(one.name for one in wanted.masks)) or record.layers
@@ -132,72 +135,25 @@ def rotoscope(wanted: Wanted) -> Generator[Event, None, tuple[MaskSource, ...]]:
 
 
 def clear_unfinished(folder: Path) -> None:
-    """Take away pictures that were begun and never finished, if none of them is corrected."""
-    record = _Record.read(folder)
-    if _record_path(folder).is_file() and not record.asked and not record.kept:
+    """Take away pictures that were begun for the first time and never finished, if none of them is painted."""
+    try:
+        record = Record.read(folder)
+    except InputError:
+        return  # whoever asks for masks is told
+    if record.is_there and not (record.asked or record.files or record.painted()):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _record_path(folder: Path) -> Path:
-    return folder / "masks.json"
+def _plates(wanted: Wanted) -> dict[str, str]:
+    """See :class:`Record`."""
+    info, unchanged = wanted.clip.info, wanted.clip.info.unchanged
+    files = files_of(info, wanted.numbers)
+    if len(info.files) != info.count:
+        return {"": digest_of(files, unchanged)}
+    return {str(number): digest_of([file], unchanged) for number, file in zip(wanted.numbers, files, strict=True)}
 
 
-@final
-@dataclass(frozen=True)
-class _Record:
-    """What is known of the pictures in a folder of masks; it is written when all of them are.
-
-    Attributes:
-        folder: where they are.
-        clip: digest of the clip they are of.
-        asked: digest of all that they follow from.
-        layers: the objects.
-        files: digest of every picture, by its name.
-        told: to the user, with them.
-        kept: names of those that the user has corrected.
-    """
-
-    folder: Path
-    clip: str = ""
-    asked: str = ""
-    layers: tuple[str, ...] = ()
-    files: Mapping[str, str] = field(default_factory=dict)
-    told: tuple[dict[str, str], ...] = ()
-    kept: tuple[str, ...] = ()
-
-    @classmethod
-    def read(cls, folder: Path) -> _Record:
-        """That of a folder; an empty one if there is none that can be read."""
-        try:
-            known = json.loads(_record_path(folder).read_text(encoding="utf-8"))
-            return cls(
-                folder,
-                str(known["clip"]),
-                str(known["asked"]),
-                tuple(map(str, known["layers"])),
-                {str(name): str(value) for name, value in known["files"].items()},
-                tuple({"message": str(one["message"]), "hint": str(one["hint"])} for one in known["told"]),
-                tuple(map(str, known["kept"])),
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return cls(folder)
-
-    def write(self) -> None:
-        """Keep it, beside the pictures."""
-        write_json(_record_path(self.folder), {name: value for name, value in vars(self).items() if name != "folder"})
-
-    def corrected(self) -> dict[str, dict[int, Path]]:
-        """By object and plate number, the pictures that are no longer what was written, now or before."""
-        found: dict[str, dict[int, Path]] = {}
-        for name, digest in self.files.items():
-            layer, _, file = name.partition("/")
-            path = self.folder / layer / file
-            if layer in self.layers and path.is_file() and (name in self.kept or sha256(path) != digest):
-                found.setdefault(layer, {})[int(path.stem.rpartition(".")[2])] = path
-        return found
-
-
-def _asked(wanted: Wanted, clip_sha256: str, corrected: Mapping[str, Mapping[int, Path]]) -> str:
+def _asked(wanted: Wanted, plates: Mapping[str, str], used: Mapping[str, Mapping[int, Path]]) -> str:
     """What the masks follow from, in short."""
     unchanged = wanted.clip.info.unchanged
     given = [
@@ -205,10 +161,10 @@ def _asked(wanted: Wanted, clip_sha256: str, corrected: Mapping[str, Mapping[int
         for one in wanted.masks
         if one.frame is not None
     ]
-    changed = {layer: {t: sha256(path) for t, path in pictures.items()} for layer, pictures in corrected.items()}
-    facts = [__version__, clip_sha256, list(wanted.numbers), given, changed]
-    models = (wanted.settings.find, wanted.settings.carry)
-    facts += [[setting, digest_of(files, unchanged)] for setting in models if (files := files_of_model(setting))]
+    changed = {layer: {t: sha256(path) for t, path in pictures.items()} for layer, pictures in used.items()}
+    facts = [__version__, plates, list(wanted.numbers), given, changed]
+    models = {setting: files_of_model(setting) for setting in (wanted.settings.find, wanted.settings.carry)}
+    facts += [[setting.partition(":")[0], digest_of(files, unchanged)] for setting, files in models.items() if files]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -220,9 +176,9 @@ def _there(mask: MaskSource) -> Path:
 
 
 def _made(
-    wanted: Wanted, record: _Record, corrected: Mapping[str, Mapping[int, Path]]
-) -> Generator[Event, None, _Record]:
-    """Make all pictures anew, but those that were corrected."""
+    wanted: Wanted, before: Record, asked: str, used: Mapping[str, Mapping[int, Path]]
+) -> Generator[Event, None, Record]:
+    """Make all pictures anew, but those that were painted, which are masks that are given."""
     settings = wanted.settings
     recognise = open_model(settings.find, FINDERS, settings.device)
     model = open_model(settings.carry, CARRIERS, settings.device)
@@ -233,28 +189,28 @@ def _made(
     keys: dict[str, dict[int, Cutout]] = {layer: _given(wanted, layer, frames) for layer in layers}
     if not wanted.masks:
         keys, told = yield from _progress(_found(camera, wanted.numbers, recognise), _FOLLOWED, _FOLLOWED + 0.2)
-    for layer, pictures in corrected.items():
+    for layer, pictures in used.items():
         if layer in keys or not wanted.masks:
             fixed = {
                 wanted.numbers.index(number): _cutout(read_picture(path), frames) for number, path in pictures.items()
             }
-            keys[layer] = (_given(wanted, layer, frames) if wanted.masks else {}) | fixed
+            keys[layer] = keys.get(layer, {}) | fixed
     start, masks = _FOLLOWED + (0 if wanted.masks else 0.2), {}
-    outlines = checkpoint_path(wanted.folder.parent) / f"masks-{record.asked[:16]}"
+    outlines = checkpoint_path(wanted.folder.parent) / f"masks-{asked[:16]}"
     for index, layer in enumerate(keys):
         share = (_CARRIED - start) / len(keys)
         follow = model or partial(follow_motion, Kept(outlines, layer))
         masks[layer] = yield from _progress(
             carry(camera, keys[layer], follow), start + index * share, start + (index + 1) * share
         )
-    kept = {f"{layer}/{path.name}" for layer, pictures in corrected.items() for path in pictures.values()}
-    # From here on, until all are there, only those that were corrected are known.
-    known = {name: value for name, value in record.files.items() if name in kept}
-    _Record(wanted.folder, record.clip, "", tuple(corrected), known, (), tuple(sorted(kept))).write()
-    files = yield from _progress(_written(wanted, masks, kept), _CARRIED, 1)
-    files = {name: sha256(wanted.folder / name) for name in files}
+    painted = {picture_name(layer, number) for layer, pictures in before.painted().items() for number in pictures}
+    before.begin()
+    files, left = yield from _progress(_written(wanted, masks, before), _CARRIED, 1)
     wanted.clip.info.unchanged.check_all()
-    record = replace(record, layers=tuple(masks), files=files, told=tuple(told), kept=tuple(sorted(kept & set(files))))
+    kept = painted | left
+    files |= {name: before.files.get(name, "") for name in kept - files.keys()}
+    before.drop(before.names - files.keys())
+    record = replace(before, asked=asked, layers=tuple(masks), files=files, told=tuple(told), kept=tuple(sorted(kept)))
     record.write()
     shutil.rmtree(outlines, ignore_errors=True)
     return record
@@ -330,10 +286,15 @@ def _found(
 
 
 def _written(
-    wanted: Wanted, masks: Mapping[str, Sequence[Cutout]], kept: set[str]
-) -> Generator[float, None, list[str]]:
-    """Write the masks at the plate's size; what is given as a picture is written as it is."""
-    names: list[str] = []
+    wanted: Wanted, masks: Mapping[str, Sequence[Cutout]], record: Record
+) -> Generator[float, None, tuple[dict[str, str], set[str]]]:
+    """Write the masks at the plate's size; what is given as a picture is written as it is.
+
+    Returns:
+        Digests of what was made, by name, and the names of those that were painted, which stay.
+    """
+    files: dict[str, str] = {}
+    left: set[str] = set()
     scale = wanted.clip.info.size.height / working_size(wanted.clip.info.size, _LINES).height
 
     def finished(item: tuple[int, Num[np.ndarray, "height width 3"]]) -> dict[str, UInt8[np.ndarray, "height width"]]:
@@ -345,22 +306,24 @@ def _written(
     for t, alphas in enumerate(map_ordered(finished, plates, wanted.at_once)):
         number = wanted.numbers[t]
         for layer, alpha in alphas.items():
-            name = f"{layer}/{layer}.{number:04d}.png"
-            names.append(name)
-            key = wanted.keys(layer).get(number)
-            if name not in kept:
-                _write(wanted.folder / name, alpha if key is None or is_marks(key.path) else _exact(_there(key)))
+            name, key = picture_name(layer, number), wanted.keys(layer).get(number)
+            own = None if key is None or is_marks(key.path) else _there(key)
+            content = _png(alpha) if own is None else _exact(own, wanted.folder / name)
+            files[name] = hashlib.sha256(content).hexdigest()
+            if not record.put(name, content):
+                left.add(name)
         yield (t + 1) / len(wanted.numbers)
-    return names
+    return files, left
 
 
-def _exact(path: Path) -> Num[np.ndarray, "height width"]:
+def _exact(path: Path, place: Path) -> bytes:
     """A mask as it is, at its own depth."""
+    if place.is_file() and path.samefile(place):
+        return path.read_bytes()
     picture = read_picture(path)
     matte: Matte = coverage(picture)
-    return to_uint8(matte) if picture.dtype == np.uint8 else np.rint(matte * 65535).astype(np.uint16)
+    return _png(to_uint8(matte) if picture.dtype == np.uint8 else np.rint(matte * 65535).astype(np.uint16))
 
 
-def _write(path: Path, mask: Num[np.ndarray, "height width"]) -> None:
-    with atomic(path) as temporary:
-        temporary.write_bytes(cv2.imencode(".png", mask)[1].tobytes())
+def _png(mask: Num[np.ndarray, "height width"]) -> bytes:
+    return cv2.imencode(".png", mask)[1].tobytes()

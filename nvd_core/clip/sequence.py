@@ -37,13 +37,16 @@ def safe_name(text: str) -> str:
     return safe.encode()[:180].decode(errors="ignore") or "clip"  # layer, number and more are yet to be added
 
 
-def list_pictures(path: Path, suffixes: tuple[str, ...] = SUFFIXES, names: str = NAMES) -> dict[int, Path]:
+def list_pictures(
+    path: Path, suffixes: tuple[str, ...] = SUFFIXES, names: str = NAMES, used: range | None = None
+) -> dict[int, Path]:
     """Frame number to file of a folder, a pattern or one picture.
 
     Args:
         path: of these.
         suffixes: of the files that count in a folder.
         names: of their kinds, for users.
+        used: numbers that matter, where a gap is none elsewhere; by default all.
 
     Raises:
         InputError: there is nothing, or more than one sequence, or a gap in the numbers.
@@ -59,6 +62,8 @@ def list_pictures(path: Path, suffixes: tuple[str, ...] = SUFFIXES, names: str =
         raise InputError("There is no such clip", where=path, hint="Check the path.")
     found = dict(sorted(found.items()))
     missing = [(a + 1, b - 1) for a, b in pairwise(found) if b - a > 1]
+    if used is not None:
+        missing = [(a, b) for a, b in missing if a < used.stop and b >= used.start]
     if missing:
         shown = ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in missing[:5]) + (", …" if missing[5:] else "")
         raise InputError(f"The sequence lacks frames {shown}", where=path, hint="Render them again.")

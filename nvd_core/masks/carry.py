@@ -48,6 +48,9 @@ _SEARCH: Final = 0.4
 _VISIBLE: Final = 0.1
 """An object of which less is seen is hidden: its look is not remembered."""
 
+_NOTHING: Final = Cutout.of(np.zeros((1, 1), np.float32))
+"""The mask of an object that is hidden."""
+
 _PLACE, _COLOUR, _LOOK, _MOTION = 0.6, 0.8, 1.0, 1.5
 """Weights of the cues."""
 
@@ -66,7 +69,7 @@ def carry(camera: Camera, keys: Mapping[int, Cutout], follow: Follow) -> Generat
     Args:
         camera: the clip, with its camera's motion.
         keys: by frame index, the masks that are given; they stay as they are. Between two of them both are
-            carried, and the nearer one counts more.
+            carried, and the nearer one counts more. An empty one says that the object is hidden in its own frame.
         follow: what follows the object.
 
     Yields:
@@ -75,8 +78,10 @@ def carry(camera: Camera, keys: Mapping[int, Cutout], follow: Follow) -> Generat
     Returns:
         A mask for every frame; empty where the object is hidden.
     """
-    count, given = len(camera.frames), sorted(keys)
-    found: dict[int, list[tuple[float, Cutout]]] = {t: [(1.0, keys[t])] for t in given}
+    count, given = len(camera.frames), sorted(t for t, key in keys.items() if key.bounds)
+    found: dict[int, list[tuple[float, Cutout]]] = {}
+    if not given:
+        return [keys.get(t, _NOTHING) for t in range(count)]
     legs = [(given[0], -1, -1), (given[-1], count, 1)]
     for left, right in pairwise(given):
         legs += [(left, right, 1), (right, left, -1)]
@@ -88,7 +93,7 @@ def carry(camera: Camera, keys: Mapping[int, Cutout], follow: Follow) -> Generat
             found.setdefault(t, []).append((weight, mask))
             done += 1
             yield done / total
-    return [_joined(found[t]) for t in range(count)]
+    return [keys[t] if t in keys else _joined(found[t]) for t in range(count)]
 
 
 @final
@@ -147,7 +152,7 @@ def follow_motion(kept: Kept, camera: Camera, keys: Mapping[int, Cutout], start:
             memory = [one for one in memory if abs(one.t - t) <= 2 * _BACK[-1]] or memory[-1:]
         yield mask
     while True:
-        yield Cutout.of(np.zeros((1, 1), np.float32))
+        yield _NOTHING
 
 
 def _chosen(memory: list[_Look], first: _Look, t: int, step: int) -> list[_Look]:
@@ -308,17 +313,19 @@ def _is_near(pose: Homography, guess: Homography, last: _Look) -> bool:
 def _joined(found: list[tuple[float, Cutout]]) -> Cutout:
     """One mask of two that were carried from both sides: their outlines' mean, by weight."""
     there = [(weight, one) for weight, one in found if one.bounds]
-    if len(found) == 1 or not there:
-        return found[0][1]
+    if sum(weight for weight, _ in there) < 0.5 * sum(weight for weight, _ in found):
+        return _NOTHING
+    if len(there) == 1:
+        return there[0][1]
     edges = np.array([one.bounds for _, one in there])
     zoom = min(one.window.zoom for _, one in there)
     around = Bounds(*map(float, (*edges[:, :2].min(axis=0), *edges[:, 2:].max(axis=0)))).grown(4 * zoom)
     window = Window.over(around, zoom)
-    distance = np.sum([weight * _inside_px(one.at(window.places) > 0.5) for weight, one in found], axis=0)
+    distance = np.sum([weight * _inside_px(one.at(window.places) > 0.5) for weight, one in there], axis=0)
     return Cutout(window, (distance > 0).astype(np.float32))
 
 
 def _inside_px(mask: Bool[np.ndarray, "row column"]) -> Float32[np.ndarray, "row column"]:
-    """Distance from the outline, negative outside; bounded, so that a mask that is empty counts no more than one."""
+    """Distance from the outline, negative outside; bounded, as far away it says nothing."""
     inside, outside = (cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, 5) for part in (mask, ~mask))
     return np.clip(inside - outside, -24, 24)

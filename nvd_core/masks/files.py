@@ -98,7 +98,7 @@ def open_mask(mask: MaskSource, clip: ClipInfo, numbers: range) -> MaskFiles:
             return MaskFiles(path, clip.size, {}, video, _as_many(path, video.info.count, clip, numbers)[0])
         _of_frames(mask.first, video.info.numbers, path, numbers)
         return MaskFiles(path, clip.size, {}, video, numbers.start - mask.first + 1)
-    pictures = list_pictures(path)
+    pictures = list_pictures(path, used=numbers)
     if path.is_file():
         return MaskFiles(path, clip.size, dict.fromkeys(numbers, path), unchanged=clip.unchanged)
     if mask.first is not None:
