@@ -235,7 +235,7 @@ def _segment(
     now = look(picture, places, zoom)
     grey = luma8(now)
     like, unlike, ours, others, likely = (np.zeros(window.shape, np.float32) for _ in range(5))
-    weights, colours = 0.0, Colours()
+    best, trust, weights, colours = 0.0, 0.0, 0.0, Colours()
     nearest: tuple[Points, Float32[np.ndarray, "row column"]] | None = None
     for index, one in enumerate(known):
         back = one.pose @ np.linalg.inv(pose)
@@ -249,13 +249,15 @@ def _segment(
         ours = mask * same
         others = np.maximum(rest * np.exp(-_difference(behind, now) / _ALIKE), 0.9 * (1 - mask) * same)
         like, unlike = np.maximum(like, ours), np.maximum(unlike, others)
-        # The given mask alone is known to be right, as far as the object still looks as it did there.
-        weight = float(ours.sum() / max(1.0, mask.sum())) / (1 if one is known[-1] else 1 + index)
+        fits = float(ours.sum() / max(1.0, mask.sum()))
+        best = max(best, fits)
+        trust = fits / max(best, 1e-6)  # the last one was given: it is right, as far as the object still looks so
+        weight = fits * (trust if one is known[-1] else 1 / (1 + index))
         likely, weights = likely + weight * mask, weights + weight
         colours.add(look(one.lab, there, zoom), mask, look(one.lab, still, zoom), rest)
         nearest = nearest or (there, mask)
     likely = likely / np.float32(max(weights, 1e-6))
-    given = 0.5 * np.maximum(ours, others)  # of the last one, which was given
+    given = 0.5 * trust * np.maximum(ours, others)
     motion = motion_odds(_motions(camera, t, window), likely)
     motion = np.where(motion < 0, motion * (1 - ours * (1 - others)), motion)  # a foot that stands is still a foot
     score: Odds = (
