@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias, get_args
@@ -141,8 +141,9 @@ def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Even
         mattes = open_mattes(job.masks, clip.info, numbers)
         reading = prepare(clip, mattes, numbers, working_lines(job.settings), folder, at_once, flow)
         shot = yield from ledger.phase("prepare", reading)
-        events = _solve_and_export(job, shot, solve, folder, ledger, told, resume=resume)
-        yield from _logged(events, folder, anew=not resume)
+        # Closed before the folder may be another writer's.
+        with closing(_solve_and_export(job, shot, solve, folder, ledger, told, resume=resume)) as events:
+            yield from _logged(events, folder, anew=not resume)
     yield Done(folder=str(folder))
 
 
