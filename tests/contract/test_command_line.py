@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -99,6 +100,16 @@ def test_data_goes_to_standard_output_and_nothing_else_does(demo: DemoClip, tmp_
     quiet = nvd("decompose", tmp_path / "clip", "--preset=preview", "-o", tmp_path / "quiet")
     assert (quiet.returncode, quiet.stdout) == (0, "")
     assert "contact_sheet.png" in quiet.stderr
+
+
+def test_what_it_may_take_is_told_once_before_masks_are_found(tmp_path: Path) -> None:
+    clip, on_terminal = sliding(tmp_path / "clip", 2), os.environ | {"FORCE_COLOR": "1", "COLUMNS": "200"}
+    done = nvd("decompose", clip, "--preset=preview", "-o", tmp_path / "out", env=on_terminal)
+    assert done.returncode == 0, done.stderr
+    before, told, after = done.stderr.partition("It may take")
+    assert told
+    assert "It may take" not in after
+    assert ("No mask is given" in before, "No mask is given" in after) == (False, True)
 
 
 def test_score_measures_what_was_stored(solved_folder: Path, capfd, monkeypatch) -> None:
