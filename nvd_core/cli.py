@@ -105,7 +105,7 @@ class Decompose:
             return Job(clip=self.clip, masks=with_locked(masks, self.lock), settings=settings)
         job = read_job(self.job)
         masks = with_locked(masks or job.masks, self.lock)
-        return Job(clip=self.clip or job.clip, masks=masks, settings=settings)
+        return replace(job, clip=self.clip or job.clip, masks=masks, settings=settings)
 
 
 @dataclass(frozen=True, kw_only=True)

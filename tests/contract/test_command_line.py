@@ -184,6 +184,15 @@ def test_a_flag_is_stronger_than_the_job_also_where_it_says_the_default(demo: De
     assert (settings["residual"], settings["preset"], settings["frames"]) == ("editing", "preview", "2")
 
 
+def test_a_job_file_of_another_program_is_still_held_to_what_that_shows(
+    demo: DemoClip, capfd, monkeypatch, tmp_path: Path
+) -> None:
+    (tmp_path / "job.toml").write_text(f'clip = "{demo.frames}"\nshown = {{ width = 300, height = 200 }}\n')
+    done = ran(["decompose", "--job", tmp_path / "job.toml", "-o", tmp_path / "out"], capfd, monkeypatch)
+    assert done.returncode == 3
+    assert "is shown as 300x200" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "path"),
     [
