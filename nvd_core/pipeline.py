@@ -63,6 +63,7 @@ from nvd_core.settings import (
     Solver,
     has_to_find,
     starts_from,
+    with_paths_from,
     working_lines,
 )
 from nvd_core.shot import Shot, prepare
@@ -248,7 +249,8 @@ def _export(
 
 def _telling(settings: Settings) -> dict[str, Any]:
     """Settings that results depend on."""
-    return asdict(replace(settings, memory="", flow=located(settings.flow, Path.cwd())))
+    there = with_paths_from(settings, Path.cwd())
+    return asdict(replace(there, memory="", flow=located(settings.flow, Path.cwd())))
 
 
 def _told(mask: MaskSource, folder: Path) -> dict[str, Any]:
@@ -380,7 +382,8 @@ def _clear_results(folder: Path) -> None:
 
 def _fingerprint(job: Job, shot: Shot) -> str:
     """What makes two jobs the same."""
-    settings = _telling(replace(job.settings, flow="dis"))  # what is given is in the content, wherever it lies
+    models = {name: getattr(job.settings, name).partition(":")[0] for name in ("find", "carry")}
+    settings = _telling(replace(job.settings, flow="dis", **models))  # the rest is in the content, wherever it lies
     facts = [__version__, shot.sha256, shot.layers, settings, list(shot.numbers)]
     facts.append([mask.path == ALPHA for mask in job.masks])
     facts.append([mask.locked for mask in job.masks])
