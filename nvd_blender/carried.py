@@ -5,12 +5,13 @@ Whether a layer has such masks is kept with its node.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import bpy
 
 from nvd_core.errors import InputError
-from nvd_core.folder import masks_path
+from nvd_core.folder import masks_path, masks_record_path
 
 from .compositor import OURS_KEY, load_picture
 from .results import HAS_MASKS_KEY, LAYER_NODE, folder_of, node_of, path_of
@@ -41,8 +42,37 @@ def unsaved(scene: bpy.types.Scene, layer: str) -> list[bpy.types.Image]:
     if not has_masks(scene, layer):
         return []
     folder = _folder(scene, layer)
+    return [image for image, path in _painted() if path.parent == folder]
+
+
+def save(images: Iterable[bpy.types.Image]) -> None:
+    """Save masks to their files.
+
+    Raises:
+        InputError: one cannot be written.
+    """
+    for image in images:
+        try:
+            image.save()
+        except RuntimeError as error:
+            raise InputError(f"The mask cannot be saved: {error}", where=path_of(image)) from error
+
+
+def save_all(folder: Path) -> None:
+    """Save all masks of a result that were painted on: a job reads files alone.
+
+    Raises:
+        InputError: one cannot be written.
+    """
+    if masks_record_path(folder).is_file():  # else the result is gone, and its masks are nobody's
+        own = masks_path(folder).resolve()
+        save(image for image, path in _painted() if path.resolve().is_relative_to(own))
+
+
+def _painted() -> list[tuple[bpy.types.Image, Path]]:
+    """Pictures of results that were painted on and not saved, and where they lie."""
     painted = (image for image in bpy.data.images if OURS_KEY in image and image.is_dirty)
-    return [image for image in painted if (path := path_of(image)) and path.parent == folder]
+    return [(image, path) for image in painted if (path := path_of(image))]
 
 
 def _folder(scene: bpy.types.Scene, layer: str) -> Path:

@@ -13,7 +13,7 @@ import bpy
 
 from nvd_core.errors import InputError
 
-from . import compat, engine, previews, records, undo
+from . import carried, compat, engine, previews, records, undo
 from .job import Job
 from .labels import redraw
 
@@ -39,10 +39,11 @@ def start(
         fill: see :func:`nvd_blender.records.leave`.
 
     Raises:
-        NvdError: there is no engine, or a job has that folder already.
+        NvdError: there is no engine, a job has that folder already, or a painted mask there cannot be saved.
     """
     engine.worker_python()
     _refuse_twice(folder)
+    carried.save_all(folder)
     started = Job(records.leave(_place(), name, folder, job, fill), resume)
     for one in [one for one in _jobs if one.state == "done"]:
         forget(one)
@@ -70,11 +71,12 @@ def resume(job: Job) -> Job:
     """Start a job again that has ended or was left; it takes up what is finished. It is another object then.
 
     Raises:
-        NvdError: there is no engine, or another Blender or job has it.
+        NvdError: there is no engine, another Blender or job has it, or a painted mask there cannot be saved.
     """
     engine.worker_python()
     _refuse_twice(job.folder)
     _claim(job)
+    carried.save_all(job.folder)
     again = Job(job.record, resumes=job.record.has_checkpoint)
     _jobs.remove(job)
     _jobs.append(again)

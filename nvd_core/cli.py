@@ -85,9 +85,11 @@ class Decompose:
         folder = self.out or Path(f"{open_clip(Path(job.clip)).info.name}_nvd")
         events = decompose(job, folder, resume=self.resume)
         with closing(events), _bar("What is finished can be taken up with --resume.") as advance:
+            has_to_tell = talk.is_terminal
             for event in events:
-                if talk.is_terminal and event == protocol.Stage(name="prepare"):
+                if has_to_tell and isinstance(event, protocol.Stage):  # nothing was refused
                     talk.print(f"It may take {_forecast(job)}", soft_wrap=True)
+                    has_to_tell = False
                 _show(event, advance)
         manifest = Decomposition.open(folder).manifest
         talk.print(words(manifest), soft_wrap=True)
@@ -103,7 +105,7 @@ class Decompose:
             return Job(clip=self.clip, masks=with_locked(masks, self.lock), settings=settings)
         job = read_job(self.job)
         masks = with_locked(masks or job.masks, self.lock)
-        return Job(clip=self.clip or job.clip, masks=masks, settings=settings)
+        return replace(job, clip=self.clip or job.clip, masks=masks, settings=settings)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,7 +66,7 @@ class Source:
     fps: float
     first: int
     last: int
-    is_linear: bool = False
+    is_linear: bool
     seen_from: str = ""
 
     @property
@@ -191,7 +191,9 @@ def read_manifest(folder: Path) -> Manifest:
                 hint="Decompose the clip again.",
             )
         known = {key: data[key] for key in (one.name for one in fields(Manifest)) if key in data}
-        known |= {"source": _where_it_is(Source(**data["source"]), folder), "layers": tuple(data["layers"])}
+        before_it_was_told = {"is_linear": Path(data["source"]["file"]).suffix.lower() == ".exr"}
+        source = _where_it_is(Source(**before_it_was_told | data["source"]), folder)
+        known |= {"source": source, "layers": tuple(data["layers"])}
         known |= {"masks": tuple(data["masks"]), "warnings": tuple(data["warnings"])}
         manifest = Manifest(**known)
         for layer in manifest.layers:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias, get_args
@@ -63,6 +63,7 @@ from nvd_core.settings import (
     Solver,
     has_to_find,
     starts_from,
+    with_paths_from,
     working_lines,
 )
 from nvd_core.shot import Shot, prepare
@@ -141,8 +142,9 @@ def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Even
         mattes = open_mattes(job.masks, clip.info, numbers)
         reading = prepare(clip, mattes, numbers, working_lines(job.settings), folder, at_once, flow)
         shot = yield from ledger.phase("prepare", reading)
-        events = _solve_and_export(job, shot, solve, folder, ledger, told, resume=resume)
-        yield from _logged(events, folder, anew=not resume)
+        # Closed before the folder may be another writer's.
+        with closing(_solve_and_export(job, shot, solve, folder, ledger, told, resume=resume)) as events:
+            yield from _logged(events, folder, anew=not resume)
     yield Done(folder=str(folder))
 
 
@@ -247,7 +249,8 @@ def _export(
 
 def _telling(settings: Settings) -> dict[str, Any]:
     """Settings that results depend on."""
-    return asdict(replace(settings, memory="", flow=located(settings.flow, Path.cwd())))
+    there = with_paths_from(settings, Path.cwd())
+    return asdict(replace(there, memory="", flow=located(settings.flow, Path.cwd())))
 
 
 def _told(mask: MaskSource, folder: Path) -> dict[str, Any]:
@@ -379,7 +382,8 @@ def _clear_results(folder: Path) -> None:
 
 def _fingerprint(job: Job, shot: Shot) -> str:
     """What makes two jobs the same."""
-    settings = _telling(replace(job.settings, flow="dis"))  # what is given is in the content, wherever it lies
+    models = {name: getattr(job.settings, name).partition(":")[0] for name in ("find", "carry")}
+    settings = _telling(replace(job.settings, flow="dis", **models))  # the rest is in the content, wherever it lies
     facts = [__version__, shot.sha256, shot.layers, settings, list(shot.numbers)]
     facts.append([mask.path == ALPHA for mask in job.masks])
     facts.append([mask.locked for mask in job.masks])

@@ -217,8 +217,7 @@ class NVD_OT_save_masks(OfLayer, bpy.types.Operator):
 
     def run(self, _context: bpy.types.Context, found: Found) -> None:
         """Save them."""
-        for image in carried.unsaved(found.scene, found.layer):
-            image.save()
+        carried.save(carried.unsaved(found.scene, found.layer))
 
 
 class _Switch(OfLayer):

@@ -272,6 +272,16 @@ seen["unsaved"] += [len(carried.unsaved(result, "blob")), Path(mask.filepath).na
 seen["given"] = fails(bpy.ops.nvd.correct_mask, layer="poly")
 result.frame_set(109)
 seen["no_frame"] = fails(bpy.ops.nvd.correct_mask, layer="blob")
+result.frame_set(107)
+bpy.ops.nvd.correct_mask(layer="blob")
+mask = bpy.context.scene.tool_settings.image_paint.canvas
+pixels = list(mask.pixels)
+pixels[: 4 * 10] = [1.0] * 40
+mask.pixels[:] = pixels
+jobs.start("again", out / "result", {"clip": "/nowhere"}, resume=False)
+seen["unsaved"] += [len(carried.unsaved(result, "blob"))]
+poll_until(lambda: not jobs.any_running())
+jobs.forget(jobs.listed()[-1])
 
 # -- the list -------------------------------------------------------------------------------------------------
 ask()

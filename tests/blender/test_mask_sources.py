@@ -236,15 +236,15 @@ def test_a_carried_mask_is_corrected_in_blender_and_known_as_corrected(session: 
     folder = session.out / "result" / "masks"
     record = json.loads((folder / "masks.json").read_text())["files"]
     changed = [name for name, digest in record.items() if sha256(folder / name) != digest]
-    assert changed == ["blob/blob.0106.png"]
+    assert changed == ["blob/blob.0106.png", "blob/blob.0107.png"]  # saved by its button, and by the next job
     assert len(record) == len(USED)
-    before = coverage(read_picture(folder / "blob" / "blob.0107.png"))[-1, :20]
+    before = coverage(read_picture(folder / "blob" / "blob.0108.png"))[-1, :20]
     after = coverage(read_picture(folder / changed[0]))[-1, :20]
     assert (before[:10] == 0).all()
     assert (after[:10] == 1).all()
     assert (after[10:] == 0).all()
     assert session.seen["correctable"] == [True, False]
-    assert session.seen["unsaved"] == [0, 1, 0, "blob.0106.png", 8]
+    assert session.seen["unsaved"] == [0, 1, 0, "blob.0106.png", 8, 0]
 
 
 def test_only_masks_that_were_carried_are_corrected(session: Session):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -101,6 +102,16 @@ def test_data_goes_to_standard_output_and_nothing_else_does(demo: DemoClip, tmp_
     assert "contact_sheet.png" in quiet.stderr
 
 
+def test_what_it_may_take_is_told_once_before_masks_are_found(tmp_path: Path) -> None:
+    clip, on_terminal = sliding(tmp_path / "clip", 2), os.environ | {"FORCE_COLOR": "1", "COLUMNS": "200"}
+    done = nvd("decompose", clip, "--preset=preview", "-o", tmp_path / "out", env=on_terminal)
+    assert done.returncode == 0, done.stderr
+    before, told, after = done.stderr.partition("It may take")
+    assert told
+    assert "It may take" not in after
+    assert ("No mask is given" in before, "No mask is given" in after) == (False, True)
+
+
 def test_score_measures_what_was_stored(solved_folder: Path, capfd, monkeypatch) -> None:
     done = ran(["score", solved_folder, "--json"], capfd, monkeypatch)
     assert json.loads(done.stdout) == json.loads((solved_folder / "manifest.json").read_text())["metrics"]
@@ -171,6 +182,15 @@ def test_a_flag_is_stronger_than_the_job_also_where_it_says_the_default(demo: De
     done = nvd("decompose", "--job", tmp_path / "job.toml", "--residual=editing", "--json", "-o", tmp_path / "out")
     settings = json.loads(done.stdout)["settings"]
     assert (settings["residual"], settings["preset"], settings["frames"]) == ("editing", "preview", "2")
+
+
+def test_a_job_file_of_another_program_is_still_held_to_what_that_shows(
+    demo: DemoClip, capfd, monkeypatch, tmp_path: Path
+) -> None:
+    (tmp_path / "job.toml").write_text(f'clip = "{demo.frames}"\nshown = {{ width = 300, height = 200 }}\n')
+    done = ran(["decompose", "--job", tmp_path / "job.toml", "-o", tmp_path / "out"], capfd, monkeypatch)
+    assert done.returncode == 3
+    assert "is shown as 300x200" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ def test_a_link_that_leads_outside_is_refused(own_folder: Path, tmp_path: Path) 
         lambda data: data.pop("schema_version"),
         lambda data: data.pop("source"),
         lambda data: data["source"].pop("width"),
+        lambda data: data["source"].pop("file"),
         lambda data: data.update(source=[]),
         lambda data: data.update(layers=7),
         lambda data: data.update(layers=[7]),
@@ -83,6 +84,15 @@ def test_fields_of_a_later_program_are_passed_over(own_folder: Path) -> None:
     before = read_manifest(own_folder)
     change(own_folder, lambda data: data.update(of_a_later_program=1))
     assert read_manifest(own_folder) == before
+
+
+@pytest.mark.parametrize(("file", "is_linear"), [("a/shot.0001.EXR", True), ("a/shot.0001.png", False)])
+def test_an_early_manifest_is_of_linear_light_where_its_clip_is_an_exr(
+    file: str, is_linear: bool, own_folder: Path
+) -> None:
+    change(own_folder, lambda data: data["source"].update(file=file))
+    change(own_folder, lambda data: data["source"].pop("is_linear"))
+    assert read_manifest(own_folder).source.is_linear is is_linear
 
 
 def test_the_manifest_says_what_was_decomposed(own_folder: Path, demo) -> None:

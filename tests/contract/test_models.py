@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -26,6 +28,8 @@ from nvd_core.masks.instances import Instances, objects_of
 from nvd_core.masks.models import files_of_model
 from nvd_core.masks.window import Cutout
 from nvd_core.metrics import mask_iou
+from nvd_core.pipeline import decompose
+from nvd_core.protocol import Caution
 from nvd_core.roto import Wanted, rotoscope
 from nvd_core.settings import Job, MaskSource, Settings
 from nvd_core.steps import finished
@@ -292,6 +296,20 @@ def test_what_a_model_needs_is_told(package: str, flag: str, demo: DemoClip, tmp
     assert "pip install" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_job_is_taken_up_wherever_its_model_lies_by_now(
+    demo: DemoClip, sam2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(shutil.copytree(sam2, tmp_path / "model").parent)
+    settings = Settings(carry="sam2:model", preset="preview", height=64, frames="4-5", device="cpu")
+    job, out = Job(clip=str(demo.frames), masks=(key_of(demo),), settings=settings), tmp_path / "out"
+    with closing(decompose(job, out)) as events:
+        assert any(list((out / "checkpoint").glob("*.safetensors")) for _ in events)
+    moved = (tmp_path / "model").rename(tmp_path / "moved")
+    rest = solve(replace(job, settings=replace(settings, carry="sam2:moved")), out, resume=True)
+    assert not [event for event in rest if isinstance(event, Caution) and "take up" in event.message]
+    assert read_manifest(out).settings["carry"] == f"sam2:{moved}"
 
 
 def test_paths_in_a_job_are_relative_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

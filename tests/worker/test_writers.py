@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Never
 
 import pytest
-from support import command, differing, flags_of, results, wait_until
+from support import command, differing, flags_of, job_of, results, wait_until
 
+from nvd_core import pipeline
 from nvd_core.demo_clip import DemoClip
 from nvd_core.errors import InputError
+from nvd_core.folder import LOCK
+from nvd_core.protocol import Event, Progress, Stage
 from nvd_core.writer import sole_writer
 
 ROUNDS = int(os.environ.get("NVD_RACES", "2"))
@@ -50,6 +55,27 @@ def test_a_folder_is_held_by_one_at_a_time(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(write, range(2000))) > 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cancelled_job_has_ended_when_its_folder_is_free(
+    demo: DemoClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[bool] = []
+
+    def solve(*_: object) -> Generator[Event, None, Never]:
+        try:
+            while True:
+                yield Progress(done=0)
+        finally:
+            held.append((tmp_path / LOCK).exists())
+
+    monkeypatch.setitem(pipeline._SOLVERS, "lattice", lambda: solve)
+    events = pipeline.decompose(job_of(demo, frames="1-2"), tmp_path)
+    assert Stage(name="solve") in events
+    next(events)
+    events.close()
+    assert held == [True]
+    assert not (tmp_path / LOCK).exists()
 
 
 @pytest.mark.parametrize("left", [[".lock"], [".lock", "masks/.masks.json.12345.part.json"]], ids=len)
