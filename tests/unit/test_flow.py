@@ -84,6 +84,13 @@ def test_no_flow_in_the_file_is_told_with_what_is_there(tmp_path: Path):
         read_flow_file(path)
 
 
+def test_colours_of_a_view_layer_are_no_flow(tmp_path: Path):
+    path = write_passes(tmp_path / "a.exr", **{f"ViewLayer.Combined.{one}": random_flow()[..., 0] for one in "RGBA"})
+    with pytest.raises(InputError, match="no flow") as caught:
+        read_flow_file(path)
+    assert "the pass Vector" in caught.value.hint
+
+
 @pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: b"NOFL" + data[4:], lambda _: b""])
 def test_damaged_flo(tmp_path: Path, damage):
     path = write_flo(tmp_path / "a.flo", random_flow())
