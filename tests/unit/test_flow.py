@@ -22,6 +22,8 @@ from nvd_core.flow.dis import dis_flow
 from nvd_core.flow.files import read_flow_file
 from nvd_core.flow.given import read_flow, scaled
 from nvd_core.flow.raft import Raft, looked_at, open_raft, padded
+from nvd_core.masks import open_mattes
+from nvd_core.shot import prepare
 from nvd_core.steps import finished
 
 CENTRE, TURN = np.array([80.0, 48.0]), np.deg2rad(3)
@@ -250,6 +252,20 @@ def test_raft_from_a_file_of_weights(tmp_path: Path):
     save_file({"weight": torch.zeros(3)}, tmp_path / "other.safetensors")
     with pytest.raises(InputError, match="no weights of torchvision's RAFT"):
         open_raft(str(tmp_path / "other.safetensors"))
+
+
+def test_flow_that_changes_while_it_is_read_ends_the_job(tmp_path: Path):
+    clip = open_clip(sliding(tmp_path / "clip", 4))
+    numbers = clip.info.numbers
+    files = [write_flo(tmp_path / "flow" / f"f.{one}.flo", np.zeros((96, 160, 2), np.float32)) for one in range(1, 4)]
+    flow = open_flow(str(tmp_path / "flow"), clip.info, numbers)
+    reading = prepare(clip, open_mattes((), clip.info), numbers, 96, tmp_path, 1, flow)
+    while next(reading) <= 0.5:
+        pass
+    write_flo(files[0], np.ones((48, 80, 2), np.float32))
+    with pytest.raises(InputError, match="was changed while it was in use") as caught:
+        finished(reading, lambda _: None)
+    assert caught.value.where == str(files[0])
 
 
 def test_pictures_are_made_fit_for_the_network_and_flow_is_brought_back(tmp_path: Path):
