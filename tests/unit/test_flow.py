@@ -254,6 +254,18 @@ def test_raft_from_a_file_of_weights(tmp_path: Path):
         open_raft(str(tmp_path / "other.safetensors"))
 
 
+def test_raft_runs_on_the_device_of_the_settings(tmp_path: Path):
+    pytest.importorskip("torchvision.models.optical_flow", reason="torchvision cannot be imported")
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    (tmp_path / "raft.safetensors").touch()
+    clip = clip_of(tmp_path, 2)
+    with pytest.raises(SetupError, match="no NVIDIA GPU"):
+        open_flow(f"raft:{tmp_path / 'raft.safetensors'}", clip, clip.numbers, "cuda")
+
+
 def test_flow_that_changes_while_it_is_read_ends_the_job(tmp_path: Path):
     clip = open_clip(sliding(tmp_path / "clip", 4))
     numbers = clip.info.numbers
