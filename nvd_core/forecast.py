@@ -37,6 +37,13 @@ _CARRY_S_FRAME: Final = 0.45
 _LEARNED_S_FRAME: Final = 11.0
 """CPU seconds to carry an object's mask to a frame, with nothing learned and by the smallest SAM 2."""
 
+_LOOKS: Final = 8
+"""Frames that a learned model looks for objects in, each for about as long as one carries to a frame."""
+
+_RAFT_S_PX: Final = 4.2e-4
+_RAFT_MOST_PX: Final = 512 * 288
+"""CPU seconds of RAFT for a pixel of a frame, at three distances, there and back; a frame has so many at most."""
+
 _FLOW_BYTES_PX: Final = 48.0
 """Space on disk for given flow at a working pixel: at most three pairs of frames, there and back."""
 
@@ -91,21 +98,20 @@ class Forecast(NamedTuple):
     """What a job takes, roughly.
 
     Attributes:
-        seconds: from start to end.
+        seconds: from start to end; None where that hangs on what cannot be foreseen.
         memory_bytes: at its peak.
         disk_bytes: of the result, and of what is kept while it is made.
         budget_bytes: of memory that may be used.
     """
 
-    seconds: float
+    seconds: float | None
     memory_bytes: float
     disk_bytes: float
     budget_bytes: float = inf
 
     def __str__(self) -> str:
-        return (
-            f"{spoken(self.seconds)}, {_gigabytes(self.memory_bytes)} of memory, {_gigabytes(self.disk_bytes)} on disk"
-        )
+        room = f"{_gigabytes(self.memory_bytes)} of memory, {_gigabytes(self.disk_bytes)} on disk"
+        return room if self.seconds is None else f"{spoken(self.seconds)}, {room}"
 
     def check_memory(self) -> None:
         """Refuse to begin what takes more memory than may be used.
@@ -162,6 +168,10 @@ class Needs:
         solve_s *= 1 if QUALITY[self.settings.preset].refines else _UNREFINED
         carry_s = _LEARNED_S_FRAME if weights_in(self.settings.carry) else _CARRY_S_FRAME
         solve_s += carry_s * self.frames * self.carried
+        if weights_in(self.settings.find):
+            solve_s += _LEARNED_S_FRAME * min(_LOOKS, self.frames)
+        if self._asks_raft:
+            solve_s += _RAFT_S_PX * min(self._working_px, _RAFT_MOST_PX * self.frames)
         return solve_s + _EXPORT_S_PX * self.plate.width * self.plate.height * self.frames
 
     def memory_bytes(self, at_once: int) -> float:
@@ -180,6 +190,8 @@ class Needs:
             solving = max(solving, _TORCH_BYTES + each * self._working_px)
         if weights_in(self.settings.find) or weights_in(self.settings.carry):
             solving = max(solving, _MODEL_BYTES)
+        if self._asks_raft:
+            solving += _TORCH_BYTES
         drawing = _NODES_BYTES * self.frames + _ATLAS_BYTES * texels
         plates = area * (_PLATE_BYTES_PX + _LAYER_BYTES_PX * self.layers) * at_once
         return kept + max(solving, max(drawing, _WRITTEN_BYTES * texels) + plates)
@@ -204,8 +216,13 @@ class Needs:
         """
         cores = max(1, min(cores, _MOST_CORES))
         memory_bytes = self.memory_bytes(self.plates_at_once(cores))
-        seconds = self.cpu_seconds() * (_ALONE + (1 - _ALONE) / cores)
+        is_trained = self.settings.solver == "neural" and starts_from(self.settings) == "none"  # minutes, or days
+        seconds = None if is_trained else self.cpu_seconds() * (_ALONE + (1 - _ALONE) / cores)
         return Forecast(seconds, memory_bytes, self.disk_bytes, memory_budget(self.settings))
+
+    @property
+    def _asks_raft(self) -> bool:
+        return self.settings.flow.startswith("raft:")
 
     @property
     def _working_px(self) -> int:

@@ -127,7 +127,7 @@ def decompose(job: Job, folder: Path, *, resume: bool = False) -> Generator[Even
     whole = [mask for mask in job.masks if mask.frame is None]
     check_names([mask.name for mask in whole] + sorted({mask.name for mask in job.masks if mask.frame is not None}))
     open_mattes(whole, clip.info, numbers)
-    flow = open_flow(job.settings.flow, clip.info, numbers)
+    flow = open_flow(job.settings.flow, clip.info, numbers, job.settings.device)
     needs = Needs.of(clip.info.size, len(numbers), job.masks, job.settings)
     takes = needs.forecast(WORKERS)
     check_space(folder, takes.disk_bytes)

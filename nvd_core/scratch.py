@@ -12,6 +12,7 @@ from typing import final, overload
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from nvd_core.errors import InputError
 from nvd_core.folder import unwritable
 
 Picture = UInt8[np.ndarray, "height width *chan"] | Float32[np.ndarray, "height width *chan"]
@@ -88,9 +89,20 @@ class _Nameless:
             raise unwritable(self._folder, error) from error
 
     def read(self, at: int, data: np.ndarray) -> None:
-        with self._lock:
-            self._file.seek(at)
-            self._file.readinto(data.data)  # pyright: ignore[reportAttributeAccessIssue]
+        try:
+            with self._lock:
+                self._file.seek(at)
+                left = data.data.cast("B")
+                while left and (count := self._file.readinto(left)):  # pyright: ignore[reportAttributeAccessIssue]
+                    left = left[count:]
+        except OSError as error:
+            raise self._unreadable(error.strerror or str(error)) from error
+        if left:
+            raise self._unreadable("a file of them ends early")
+
+    def _unreadable(self, reason: str) -> InputError:
+        message = f"Frames that were put aside cannot be read again: {reason}"
+        return InputError(message, where=self._folder, hint="Check the disk, and resume.")
 
     def __del__(self) -> None:
         if hasattr(self, "_file"):

@@ -13,6 +13,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 
 from annotated_types import Interval, MinLen, doc
 
+from nvd_core.errors import UsageError
+
 Solver = Literal["lattice", "neural"]
 Preset = Literal["preview", "standard", "final", "paper"]
 Start = Literal["lattice", "none"]
@@ -188,6 +190,22 @@ class Job:
     masks: tuple[MaskSource, ...] = ()
     settings: Settings = Settings()
     shown: Shown | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse masks of which one would be ignored, wherever the job comes from.
+
+        Raises:
+            UsageError: a mask of one frame also says how others fit, is the clip's own alpha, or is there twice.
+        """
+        single = [mask for mask in self.masks if mask.frame is not None]
+        for mask in single:
+            said = f"The mask of {mask.name} for frame {mask.frame}"
+            if mask.first is not None:
+                raise UsageError(f"{said} has first, too", hint="Write either: first is for masks of all frames.")
+            if mask.path == ALPHA:
+                raise UsageError(f"{said} is the clip's alpha", hint="Alpha is of all frames: leave the frame out.")
+            if sum((one.name, one.frame) == (mask.name, mask.frame) for one in single) > 1:
+                raise UsageError(f"{said} is given twice", hint="Leave one of them out.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -149,6 +149,8 @@ def prepare(
     given = None
     if flow is not None:
         files += flow.files
+        for file in flow.files:
+            clip.info.unchanged.check(file)  # so that what is digested below is what was read
         given = yield from spread(read_flow(flow, frames, folder, at_once), read, 1 - read)
     sha256 = digest_of(files, clip.info.unchanged)
     return Shot(clip, mattes, numbers, frames, tuple(alphas), sha256, at_once, given)

@@ -50,6 +50,9 @@ _EMPTY: Final = 0.05
 _DARK: Final = 16
 """Rows and columns that are never brighter, of 255, are bars around the picture."""
 
+_LEAST_BETWEEN: Final = 32
+"""Bars leave at least so many rows or columns of a shrunk picture; a small bright thing on black has none."""
+
 
 def find_cuts(frames: Frames) -> Generator[float, None, list[int]]:
     """The index of the first frame of every shot but the first.
@@ -138,8 +141,8 @@ def _picture_area(pictures: Sequence[UInt8[np.ndarray, "height width"]]) -> tupl
     found = []
     for lit in (brightest.max(axis=1) > _DARK, brightest.max(axis=0) > _DARK):
         places = np.flatnonzero(lit)
-        has_bars = 0 < len(places) < len(lit)
-        found.append(slice(int(places[0]) + 1, int(places[-1])) if has_bars else slice(None))
+        area = slice(int(places[0]) + 1, int(places[-1])) if 0 < len(places) < len(lit) else slice(None)
+        found.append(area if len(lit[area]) >= _LEAST_BETWEEN else slice(None))
     return found[0], found[1]
 
 

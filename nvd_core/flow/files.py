@@ -31,7 +31,10 @@ _UNKNOWN_PX: Final = 1e9
 
 
 class _Layout(NamedTuple):
-    """Two channels of an EXR, by how their names end, and the signs that make of them a move with y down."""
+    """Two channels of an EXR and the signs that make of them a move with y down.
+
+    Passes stand at the end of a name, behind those of view layers; plain colours are no pass of another's.
+    """
 
     x: str
     y: str
@@ -154,4 +157,5 @@ def _read_exr(path: Path) -> tuple[FlowPx | None, FlowPx | None]:
 
 
 def _ending(channels: dict[str, np.ndarray], name: str) -> np.ndarray | None:
-    return next((channels[one] for one in sorted(channels) if one == name or one.endswith(f".{name}")), None)
+    endings = (f".{name}",) if "." in name else ()
+    return next((channels[one] for one in sorted(channels) if one == name or one.endswith(endings)), None)

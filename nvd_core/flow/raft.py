@@ -16,6 +16,8 @@ from nvd_core.conventions import Size
 from nvd_core.errors import InputError, SetupError, UsageError
 from nvd_core.flow.dis import FlowPx
 from nvd_core.flow.given import Frames
+from nvd_core.parallel import WORKERS
+from nvd_core.settings import Device
 
 _AREA_PX: Final = 512 * 288
 """Frames are looked at with no more pixels than this."""
@@ -72,16 +74,17 @@ def padded(picture: Rgb) -> UInt8[np.ndarray, "padded_height padded_width 3"]:
     return cv2.copyMakeBorder(picture, 0, more[0], 0, more[1], cv2.BORDER_REPLICATE)
 
 
-def open_raft(weights: str) -> Raft:
+def open_raft(weights: str, device: Device = "auto") -> Raft:
     """RAFT with weights of torchvision's ``raft_large`` or ``raft_small``.
 
     Args:
         weights: path of their file; see :func:`nvd_core.weights.read_weights`.
+        device: what it runs on.
 
     Raises:
         UsageError: no file is named.
         InputError: there is no such file, or other weights are in it.
-        SetupError: torch or torchvision cannot be imported.
+        SetupError: torch or torchvision cannot be imported, or there is no such device.
     """
     if not weights:
         raise UsageError("RAFT needs its weights", hint="Write --flow raft:WEIGHTS.")
@@ -99,7 +102,8 @@ def open_raft(weights: str) -> Raft:
     from nvd_core.devices import choose_device  # noqa: PLC0415 (needs torch)
     from nvd_core.weights import read_weights  # noqa: PLC0415
 
-    path, device = Path(weights), choose_device("auto")
+    path, chosen = Path(weights), choose_device(device)
+    torch.set_num_threads(WORKERS)
     state = read_weights(path)
     for make in (raft_large, raft_small):
         model = make(weights=None)
@@ -109,11 +113,11 @@ def open_raft(weights: str) -> Raft:
             break
     else:
         raise InputError("The file holds no weights of torchvision's RAFT", where=path, hint="Name another.")
-    model = model.train(mode=False).to(device)
+    model = model.train(mode=False).to(chosen)
 
     def network(here: Rgb, there: Rgb) -> Float32[np.ndarray, "height width 2"]:
         pictures = [
-            torch.from_numpy(one).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1 for one in (here, there)
+            torch.from_numpy(one).to(chosen).permute(2, 0, 1)[None].float() / 127.5 - 1 for one in (here, there)
         ]
         with torch.inference_mode():
             return model(*pictures)[-1][0].permute(1, 2, 0).cpu().numpy()

@@ -84,9 +84,8 @@ def mask_from_marks(
     scale = width / plate.width
     trimap = np.full((height, width), cv2.GC_BGD, np.uint8)
     if marks.box is not None:
-        left, top, right, bottom = (round(side * scale) for side in marks.box)
-        inner = trimap[max(0, top) : bottom, max(0, left) : right]
-        inner[...] = cv2.GC_PR_FGD
+        left, top, right, bottom = (round(side * scale) for side in _within(marks.box, plate))
+        trimap[top:bottom, left:right] = cv2.GC_PR_FGD
     else:
         _check(marks.inside + marks.outside, plate)
         trimap[...] = cv2.GC_PR_BGD
@@ -113,6 +112,15 @@ def mask_from_marks(
     if not found.any():
         raise UsageError("What is marked does not stand out from what is around it", hint="Paint a mask instead.")
     return _touching(found, _pixels(marks.inside, scale))
+
+
+def _within(box: tuple[float, float, float, float], plate: Size) -> tuple[float, float, float, float]:
+    """The part of a box that is on the plate."""
+    left, top, right, bottom = box
+    if not np.isfinite(box).all() or right <= 0 or bottom <= 0 or left >= plate.width or top >= plate.height:
+        said = ",".join(f"{side:g}" for side in box)
+        raise UsageError(f"The box {said} is outside the frame, which is {plate}", hint=_HINT)
+    return max(0.0, left), max(0.0, top), min(float(plate.width), right), min(float(plate.height), bottom)
 
 
 def _check(points: Iterable[tuple[float, float]], plate: Size) -> None:

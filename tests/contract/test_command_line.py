@@ -238,6 +238,28 @@ def test_the_help_of_every_setting_is_its_own_text(capfd, monkeypatch) -> None:
         assert "".join(said.split())[:30] in shown.replace("│", "")
 
 
+@pytest.mark.parametrize(
+    ("masks", "words"),
+    [
+        ((("a", "one.png", 4), ("b", "one.png", 4), ("a", "box:1,1,9,9", 4)), "mask of a for frame 4 is given twice"),
+        ((("a", "alpha", 4),), "mask of a for frame 4 is the clip's alpha"),
+        ((("a", "one.png", 4, 7),), "mask of a for frame 4 has first, too"),
+    ],
+)
+def test_masks_of_single_frames_of_which_something_would_be_ignored_are_refused(
+    masks: tuple[tuple[str, str, int]], words: str, tmp_path: Path, capfd, monkeypatch
+) -> None:
+    said = [dict(zip(("name", "path", "frame", "first"), mask, strict=False)) for mask in masks]
+    (tmp_path / "job.json").write_text(json.dumps({"clip": "clip", "masks": said}))
+    with pytest.raises(UsageError, match=words):
+        read_job(tmp_path / "job.json")
+    if "first" not in words:  # which the command line does not know
+        flags = [f"--mask={name}@{frame}={path}" for name, path, frame, *_ in masks]
+        done = ran(["decompose", "clip", *flags], capfd, monkeypatch)
+        assert done.returncode == 2
+        assert words in done.stderr
+
+
 def test_masks_keep_the_equals_signs_of_their_path() -> None:
     assert parse_mask("a=b=c") == MaskSource(name="a", path="b=c")
 

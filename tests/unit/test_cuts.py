@@ -125,3 +125,13 @@ def test_frames_are_named_as_people_write_them() -> None:
     assert spoken([9, 7, 8]) == "frames 7-9"
     assert spoken([7, 8, 9, 12]) == "frames 7-9 and 12"
     assert spoken([1, 3, 5, 7, 9, 11]) == "frames 1, 3, 5 and 3 more places"
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (12, 40), (480, 6), (6, 270)])
+def test_a_small_bright_thing_on_black_is_no_picture_between_bars(shape: tuple[int, int]):
+    width, height = shape
+    frames = np.zeros((6, 270, 480, 3), np.uint8)
+    for t, frame in enumerate(frames):
+        left = min(100 + 3 * t, 480 - width)
+        frame[min(120, 270 - height) :, left:][:height, :width] = 230
+    assert cuts_in(list(frames)) == []

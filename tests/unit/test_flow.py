@@ -22,6 +22,8 @@ from nvd_core.flow.dis import dis_flow
 from nvd_core.flow.files import read_flow_file
 from nvd_core.flow.given import read_flow, scaled
 from nvd_core.flow.raft import Raft, looked_at, open_raft, padded
+from nvd_core.masks import open_mattes
+from nvd_core.shot import prepare
 from nvd_core.steps import finished
 
 CENTRE, TURN = np.array([80.0, 48.0]), np.deg2rad(3)
@@ -82,6 +84,13 @@ def test_no_flow_in_the_file_is_told_with_what_is_there(tmp_path: Path):
     path = write_passes(tmp_path / "depth.exr", **{"ViewLayer.Depth.Z": random_flow()[..., 0]})
     with pytest.raises(InputError, match=r"no flow \(it has ViewLayer.Depth.Z\)"):
         read_flow_file(path)
+
+
+def test_colours_of_a_view_layer_are_no_flow(tmp_path: Path):
+    path = write_passes(tmp_path / "a.exr", **{f"ViewLayer.Combined.{one}": random_flow()[..., 0] for one in "RGBA"})
+    with pytest.raises(InputError, match="no flow") as caught:
+        read_flow_file(path)
+    assert "the pass Vector" in caught.value.hint
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: b"NOFL" + data[4:], lambda _: b""])
@@ -243,6 +252,32 @@ def test_raft_from_a_file_of_weights(tmp_path: Path):
     save_file({"weight": torch.zeros(3)}, tmp_path / "other.safetensors")
     with pytest.raises(InputError, match="no weights of torchvision's RAFT"):
         open_raft(str(tmp_path / "other.safetensors"))
+
+
+def test_raft_runs_on_the_device_of_the_settings(tmp_path: Path):
+    pytest.importorskip("torchvision.models.optical_flow", reason="torchvision cannot be imported")
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    (tmp_path / "raft.safetensors").touch()
+    clip = clip_of(tmp_path, 2)
+    with pytest.raises(SetupError, match="no NVIDIA GPU"):
+        open_flow(f"raft:{tmp_path / 'raft.safetensors'}", clip, clip.numbers, "cuda")
+
+
+def test_flow_that_changes_while_it_is_read_ends_the_job(tmp_path: Path):
+    clip = open_clip(sliding(tmp_path / "clip", 4))
+    numbers = clip.info.numbers
+    files = [write_flo(tmp_path / "flow" / f"f.{one}.flo", np.zeros((96, 160, 2), np.float32)) for one in range(1, 4)]
+    flow = open_flow(str(tmp_path / "flow"), clip.info, numbers)
+    reading = prepare(clip, open_mattes((), clip.info), numbers, 96, tmp_path, 1, flow)
+    while next(reading) <= 0.5:
+        pass
+    write_flo(files[0], np.ones((48, 80, 2), np.float32))
+    with pytest.raises(InputError, match="was changed while it was in use") as caught:
+        finished(reading, lambda _: None)
+    assert caught.value.where == str(files[0])
 
 
 def test_pictures_are_made_fit_for_the_network_and_flow_is_brought_back(tmp_path: Path):

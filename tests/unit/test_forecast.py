@@ -55,6 +55,23 @@ def test_a_learned_model_takes_its_time_and_memory() -> None:
     assert learned.memory_bytes > plain.memory_bytes
 
 
+def test_learned_flow_and_a_learned_finder_take_their_time() -> None:
+    plain = forecast(MEDIUM, 50, 2, Settings(), cores=4)
+    flow = forecast(MEDIUM, 50, 2, Settings(flow="raft:raft.pth"), cores=4)
+    assert flow.seconds > 5 * plain.seconds
+    given = forecast(MEDIUM, 50, 2, Settings(flow="folder"), cores=4)
+    assert flow.memory_bytes > given.memory_bytes
+    assert forecast(MEDIUM, 50, 2, Settings(find="maskrcnn:model.pth"), cores=4).seconds > plain.seconds + 30
+
+
+@pytest.mark.parametrize("more", [{"start": "none"}, {"preset": "paper"}])
+def test_no_time_is_told_of_a_training_from_nothing(more: dict[str, str]) -> None:
+    takes = forecast(MEDIUM, 50, 2, Settings(solver="neural", **more), cores=4)
+    assert takes.seconds is None
+    assert str(takes).partition(" of memory")[0].endswith("GB")
+    assert "about" not in str(takes)
+
+
 def test_a_smaller_height_takes_less_to_solve_and_the_same_disk() -> None:
     less, normal = (forecast(LARGE, 50, 2, Settings(height=height), cores=4) for height in (240, None))
     assert less.seconds < normal.seconds

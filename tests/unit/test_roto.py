@@ -22,7 +22,7 @@ from nvd_core.errors import InputError, UsageError
 from nvd_core.folder import read_manifest
 from nvd_core.jobs import parse_mask
 from nvd_core.masks.camera import pixel_grid, sampled
-from nvd_core.masks.marks import Marks, parse_marks
+from nvd_core.masks.marks import Marks, mask_from_marks, parse_marks
 from nvd_core.masks.refine import guided, matte_of
 from nvd_core.masks.window import Bounds, Cutout, Window
 from nvd_core.metrics import mask_iou
@@ -200,6 +200,26 @@ def test_marks_are_read() -> None:
     for text in ("box:", "clicks:out:1,2", "clicks:1", "box:a,b,c,d"):
         with pytest.raises(UsageError, match="marks nothing"):
             parse_marks(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["box:0,0,inf,50", "box:-inf,0,50,50", "box:-900,10,-800,50", "box:20,900,60,950", "clicks:nan,1", "clicks:inf,1"],
+)
+def test_marks_outside_the_frame_are_refused(text: str) -> None:
+    frame = texture(Size(160, 96))
+    with pytest.raises(UsageError, match="outside the frame, which is 160x96"):
+        mask_from_marks(parse_marks(text), frame, Size(160, 96))
+
+
+def test_a_box_that_goes_past_the_frame_is_its_part_within() -> None:
+    frame = np.full((96, 160, 3), 40, np.uint8)
+    frame[20:60, :50] = (220, 60, 30)
+    whole, within = (
+        mask_from_marks(parse_marks(text), frame, Size(160, 96)) for text in ("box:-9e9,10,60,70", "box:0,10,60,70")
+    )
+    np.testing.assert_array_equal(whole, within)
+    np.testing.assert_array_equal(whole, frame[..., 0] == 220)
 
 
 def test_a_guided_matte_follows_a_soft_edge() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nvd_core.errors import InputError
 from nvd_core.scratch import Pictures
 
 
@@ -51,3 +52,12 @@ def test_many_read_at_once(kept: tuple[Pictures, np.ndarray]) -> None:
 
 def test_no_file_is_seen(kept: tuple[Pictures, np.ndarray], tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_ends_early_is_told(kept: tuple[Pictures, np.ndarray], tmp_path: Path) -> None:
+    pictures, wanted = kept
+    pictures._file._file.truncate(wanted.nbytes - 1)
+    np.testing.assert_array_equal(pictures[5], wanted[5])
+    with pytest.raises(InputError, match="cannot be read again") as caught:
+        pictures[6]
+    assert caught.value.where == str(tmp_path)
