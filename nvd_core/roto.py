@@ -276,8 +276,14 @@ def _found(
             "hint": "Give an object a mask on one frame, if there is one.",
         }
         return {}, [told]
-    keys = {f"object{index + 1 if index else ''}": {one.t: Cutout.of(one.mask)} for index, one in enumerate(objects)}
-    where = ", ".join(f"{name} (outlined in frame {numbers[next(iter(key))]})" for name, key in keys.items())
+    keys = {
+        f"object{index + 1 if index else ''}": {
+            t: Cutout.of(mask) for t, mask in ({one.t: one.mask} | dict(one.others)).items()
+        }
+        for index, one in enumerate(objects)
+    }
+    frames = {name: ", ".join(str(numbers[t]) for t in sorted(key)) for name, key in keys.items()}
+    where = ", ".join(f"{name} (outlined in frame {some})" for name, some in frames.items())
     told = {
         "message": f"No mask is given; found by {'its motion' if recognise is None else 'the model'}: {where}",
         "hint": "Look at the pictures in the folder masks; paint one better and decompose again, or give masks.",

@@ -7,9 +7,10 @@ several frames, and the frame is told in which it is most sure. What is not sure
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Final, NamedTuple, final
 
 import cv2
@@ -41,6 +42,8 @@ _LARGEST: Final = 0.6
 _CLEAR: Final = 0.12
 _STEADY: Final = 0.4
 """What an outline must reach at least, see :class:`Outline`."""
+_FAR, _NEARLY = 0.25, 0.5
+"""Part of the clip that outlines of one object are apart at least, and of the surest one's worth that others have."""
 _ON_SCREEN: Final = 0.7
 """Part of its contrast that stays where it is on the screen, of what is drawn on the screen: a logo."""
 
@@ -52,11 +55,13 @@ class Found(NamedTuple):
         t: index of the frame in which it is most surely found.
         mask: there, at working size.
         confidence: 0 to 1.
+        others: likewise, by frame, far from that one and from each other, and nearly as sure.
     """
 
     t: int
     mask: Bool[np.ndarray, "height width"]
     confidence: float
+    others: Mapping[int, Bool[np.ndarray, "height width"]] = MappingProxyType({})
 
 
 def find_objects(camera: Camera) -> Generator[float, None, tuple[Found, ...]]:
@@ -248,8 +253,14 @@ def _best(drawn: Sequence[tuple[_Trace, Outline]], count: int) -> Found | None:
         trace, seen = one
         return seen.clear * seen.steady * np.sqrt(seen.area) * (0.5 if _is_last(trace.t, count) else 1)
 
-    trace, seen = max(drawn, key=worth)
-    return Found(trace.t, seen.mask, _sure(seen))
+    ordered = sorted(drawn, key=worth, reverse=True)
+    taken: dict[int, Outline] = {}
+    for trace, seen in ordered:
+        is_far = all(abs(trace.t - t) >= _FAR * count for t in taken)
+        if is_far and worth((trace, seen)) >= _NEARLY * worth(ordered[0]):
+            taken[trace.t] = seen
+    (t, first), *others = taken.items()
+    return Found(t, first.mask, _sure(first), {t: seen.mask for t, seen in others})
 
 
 def _sure(drawn: Outline) -> float:

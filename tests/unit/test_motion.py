@@ -57,6 +57,10 @@ def test_what_moves_against_the_camera_is_found(pan_px: float) -> None:
     assert len(found) == 1
     assert overlap(found[0].mask, scene[found[0].t][1][0]) > 0.85
     assert found[0].confidence > 0.5
+    assert found[0].others, "it is as plain to see in another part of the clip"
+    for t, mask in found[0].others.items():
+        assert abs(t - found[0].t) >= FRAMES / 4
+        assert overlap(mask, scene[t][1][0]) > 0.8
 
 
 def test_each_of_two_is_found() -> None:

@@ -28,7 +28,8 @@ def catches(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> boo
 
 
 def started(*arguments: object, **options: object) -> subprocess.Popen[str]:
-    """A process that has begun to listen to signals, and hardly anything else."""
+    """A process that has begun to listen to signals, and hardly anything else; also where tests run under ``nohup``."""
+    options = {"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)} | options
     process = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True, **options)
     wait_until(lambda: catches(process), process)
     return process
