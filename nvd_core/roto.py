@@ -118,7 +118,8 @@ def rotoscope(wanted: Wanted) -> Generator[Event, None, tuple[MaskSource, ...]]:
             where=wanted.folder,
             hint="Choose another output folder, or move them away.",
         )
-    used = {layer: {t: path for t, path in some.items() if t in wanted.numbers} for layer, some in painted.items()}
+    here = {layer: {t: path for t, path in some.items() if t in wanted.numbers} for layer, some in painted.items()}
+    used = {layer: some for layer, some in here.items() if some}
     asked = _asked(wanted, plates, used)
     if record.asked != asked or not all((wanted.folder / name).is_file() for name in record.files):
         record = replace(record, plates={**record.plates, **plates} if is_same else plates)

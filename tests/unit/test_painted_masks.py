@@ -59,6 +59,14 @@ def test_painted_ones_outside_the_frames_used_wait_for_them(demo: DemoClip, tmp_
     assert picture(tmp_path, 8).read_bytes() == painted
 
 
+def test_an_object_of_which_none_is_used_is_no_object(demo: DemoClip, tmp_path: Path) -> None:
+    carry(asked(demo, tmp_path, 2))
+    painted = paint(demo, tmp_path, 8)
+    sources = finished(rotoscope(asked(demo, tmp_path, numbers=range(1, 6))), lambda _: None)
+    assert OBJECT not in {source.name for source in sources}
+    assert picture(tmp_path, 8).read_bytes() == painted
+
+
 def test_painted_ones_of_an_object_that_is_left_out_once_stay(demo: DemoClip, tmp_path: Path) -> None:
     carry(asked(demo, tmp_path, 4))
     painted = paint(demo, tmp_path, 6)
