@@ -1,6 +1,6 @@
 """How well masks from little agree with true ones, on clips whose true masks are known.
 
-    python benchmarks/masks.py CLIPS [--of blackswan camel ...] [--frame middle|first|largest|N] [--found] [--psnr]
+    python benchmarks/masks.py CLIPS [--of CLIP ...] [--frame middle|first|largest|N] [--found] [--psnr PRESET]
 
 CLIPS holds a folder for each clip with ``frames/`` and ``masks/<object>/``. The mask of one frame is carried to all of
 them (or, with ``--found``, nothing is given); intersection over union with the true masks is averaged over the other
@@ -25,7 +25,7 @@ from nvd_core.metrics import mask_iou
 from nvd_core.pipeline import decompose
 from nvd_core.protocol import Metric
 from nvd_core.roto import Wanted, rotoscope
-from nvd_core.settings import Job, MaskSource, Settings
+from nvd_core.settings import Job, MaskSource, Preset, Settings
 from nvd_core.steps import finished
 
 
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--of", nargs="*", default=[])
     parser.add_argument("--frame", default="middle")
     parser.add_argument("--found", action="store_true")
-    parser.add_argument("--psnr", action="store_true")
+    parser.add_argument("--psnr", choices=("preview", "standard", "final"))
     parser.add_argument("--sheets", type=Path, help="A folder for pictures of what was found.")
     options = parser.parse_args()
     for folder in sorted(one for one in options.clips.iterdir() if (one / "masks").is_dir()):
@@ -68,7 +68,7 @@ def _measured(folder: Path, name: str, options: argparse.Namespace) -> str:
         told += f", {len(scores)} found, the best is {best}" if options.found else f", from frame {frame}"
         if options.psnr:
             ours, theirs = (
-                _psnr(folder, given, Path(place) / kind)
+                _psnr(folder, given, Path(place) / kind, options.psnr)
                 for kind, given in (
                     ("ours", sources),
                     ("true", (MaskSource(name=name, path=str(folder / "masks" / name)),)),
@@ -89,8 +89,8 @@ def _frame(wanted: str, numbers: range, true: dict[int, np.ndarray]) -> int:
     return named[wanted] if wanted in named else int(wanted)
 
 
-def _psnr(folder: Path, masks: tuple[MaskSource, ...], out: Path) -> float:
-    job = Job(clip=str(folder / "frames"), masks=masks, settings=Settings(preset="preview"))
+def _psnr(folder: Path, masks: tuple[MaskSource, ...], out: Path, preset: Preset) -> float:
+    job = Job(clip=str(folder / "frames"), masks=masks, settings=Settings(preset=preset))
     return next(event.value for event in decompose(job, out) if isinstance(event, Metric) and event.name == "psnr")
 
 

@@ -37,6 +37,9 @@ _CARRY_S_FRAME: Final = 0.45
 _LEARNED_S_FRAME: Final = 11.0
 """CPU seconds to carry an object's mask to a frame, with nothing learned and by the smallest SAM 2."""
 
+_REGAIN_S_FRAME: Final = 0.7
+"""CPU seconds a frame for what the mask of a found object misses: its layers are solved twice at a small size."""
+
 _LOOKS: Final = 8
 """Frames that a learned model looks for objects in, each for about as long as one carries to a frame."""
 
@@ -137,6 +140,7 @@ class Needs:
         layers: objects and the background.
         settings: of the job.
         carried: how many of the objects have masks on a few frames alone, or none.
+        is_found: whether objects have no mask at all.
     """
 
     plate: Size
@@ -144,13 +148,14 @@ class Needs:
     layers: int
     settings: Settings
     carried: int = 0
+    is_found: bool = False
 
     @classmethod
     def of(cls, plate: Size, frames: int, masks: Collection[MaskSource], settings: Settings) -> Needs:
         """Those of a job with such masks; where objects have to be found, one is expected."""
         names, carried = {one.name for one in masks}, {one.name for one in masks if one.frame is not None}
         if has_to_find(masks, frames, settings):
-            return cls(plate, frames, 2, settings, 1)
+            return cls(plate, frames, 2, settings, 1, is_found=True)
         return cls(plate, frames, len(names) + 1, settings, len(carried))
 
     @property
@@ -170,6 +175,8 @@ class Needs:
         solve_s += carry_s * self.frames * self.carried
         if weights_in(self.settings.find):
             solve_s += _LEARNED_S_FRAME * min(_LOOKS, self.frames)
+        elif self.is_found:
+            solve_s += _REGAIN_S_FRAME * self.frames
         if self._asks_raft:
             solve_s += _RAFT_S_PX * min(self._working_px, _RAFT_MOST_PX * self.frames)
         return solve_s + _EXPORT_S_PX * self.plate.width * self.plate.height * self.frames

@@ -21,12 +21,14 @@ import numpy as np
 from jaxtyping import Num, UInt8
 
 from nvd_core import __version__
+from nvd_core.checkpoints import Checkpoints
 from nvd_core.clip import Clip, ClipInfo
 from nvd_core.clip.colour import to_display, to_uint8
 from nvd_core.clip.pictures import read_picture
 from nvd_core.conventions import Size, working_size
 from nvd_core.errors import InputError
 from nvd_core.folder import checkpoint_path, sha256
+from nvd_core.lattice.regain import regain
 from nvd_core.masks.camera import Camera, follow_camera
 from nvd_core.masks.carry import carry, follow_motion
 from nvd_core.masks.files import Matte, coverage
@@ -196,14 +198,20 @@ def _made(
                 wanted.numbers.index(number): _cutout(read_picture(path), frames) for number, path in pictures.items()
             }
             keys[layer] = keys.get(layer, {}) | fixed
-    start, masks = _FOLLOWED + (0 if wanted.masks else 0.2), {}
+    is_found = not wanted.masks and recognise is None
+    start, end, masks = _FOLLOWED + (0 if wanted.masks else 0.2), _CARRIED - (0.25 if is_found else 0), {}
     outlines = checkpoint_path(wanted.folder.parent) / f"masks-{asked[:16]}"
     for index, layer in enumerate(keys):
-        share = (_CARRIED - start) / len(keys)
+        share = (end - start) / len(keys)
         follow = model or partial(follow_motion, Kept(outlines, layer))
         masks[layer] = yield from _progress(
             carry(camera, keys[layer], follow), start + index * share, start + (index + 1) * share
         )
+    if is_found and masks:
+        settled = {layer: [wanted.numbers.index(number) for number in some] for layer, some in used.items()}
+        maps = Checkpoints(outlines / "maps", is_taken_up=False)
+        regaining = regain(frames, masks, settled, settings.window, wanted.scratch, maps)
+        masks = yield from _progress(regaining, end, _CARRIED)
     painted = {picture_name(layer, number) for layer, pictures in before.painted().items() for number in pictures}
     before.begin()
     files, left = yield from _progress(_written(wanted, masks, before), _CARRIED, 1)

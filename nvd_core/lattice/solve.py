@@ -52,7 +52,7 @@ def solve_maps(
     for index, name in enumerate(shot.layers):
         yield Stage(name="map", layer=name)
         layer = LayerView.of(shot.frames, shot.alphas[index], shot.flow)
-        steps = _kept_map(layer, name, checkpoints, quality, settings.window)
+        steps = kept_map(layer, name, checkpoints, quality, settings.window)
         maps.append((yield from _progress(steps, index, len(shot.layers))))
     return tuple(maps)
 
@@ -85,7 +85,7 @@ def _progress(steps: Generator[float, None, Result], index: int, count: int) -> 
     return mapped(steps, lambda done: Progress(done=(index + done) / count))
 
 
-def _kept_map(
+def kept_map(
     layer: LayerView, name: str, checkpoints: Checkpoints, quality: Quality, window: int
 ) -> Generator[float, None, LayerMap]:
     """The layer's map, from the checkpoint if it is there."""

@@ -26,7 +26,7 @@ from nvd_core.masks.camera import Camera, Homography, Points, is_inside, moved, 
 from nvd_core.masks.cues import Colours, Odds, lab8, log_odds, motion_odds
 from nvd_core.masks.cut import cut
 from nvd_core.masks.kept import Kept, Outline
-from nvd_core.masks.window import Bounds, Cutout, Window, look
+from nvd_core.masks.window import Bounds, Cutout, Window, around, look
 
 _BACK: Final = (1, 2, 4, 8, 16)
 """Frames back that a frame is compared with, besides the one whose mask was given."""
@@ -201,10 +201,10 @@ def _jump(
     template, shape = look(last.frame, behind, zoom), last.mask.at(behind) > 0.5
     if np.count_nonzero(shape) < 10:
         return np.zeros(2, np.float32)
-    around = Window(
+    wider = Window(
         window.left - reach * zoom, window.top - reach * zoom, zoom, window.columns + 2 * reach, window.rows + 2 * reach
     )
-    searched = look(picture, around.places, zoom).astype(np.float32)
+    searched = look(picture, wider.places, zoom).astype(np.float32)
     weight = np.repeat(shape[..., None], 3, axis=2).astype(np.float32)
     squares = cv2.matchTemplate(searched, template.astype(np.float32), cv2.TM_SQDIFF, mask=weight) / weight.sum()
     off = np.stack(np.meshgrid(*[np.arange(-reach, reach + 1, dtype=np.float32)] * 2), axis=-1)
@@ -319,10 +319,7 @@ def _joined(found: list[tuple[float, Cutout]]) -> Cutout:
         return _NOTHING
     if len(there) == 1:
         return there[0][1]
-    edges = np.array([one.bounds for _, one in there])
-    zoom = min(one.window.zoom for _, one in there)
-    around = Bounds(*map(float, (*edges[:, :2].min(axis=0), *edges[:, 2:].max(axis=0)))).grown(4 * zoom)
-    window = Window.over(around, zoom)
+    window = around([one for _, one in there])
     distance = np.sum([weight * _inside_px(one.at(window.places) > 0.5) for weight, one in there], axis=0)
     return Cutout(window, (distance > 0).astype(np.float32))
 

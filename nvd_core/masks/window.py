@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, final
@@ -127,6 +128,14 @@ class Cutout:
     def at(self, places: Points) -> Float32[np.ndarray, "row column"]:
         """The mask at places in the frame."""
         return sampled(self.mask, self.window.indices(places), outside=0)
+
+
+def around(masks: Sequence[Cutout]) -> Window:
+    """A window that covers masks, none of them empty, as fine as the finest of theirs."""
+    edges = np.array([one.bounds for one in masks])
+    zoom = min(one.window.zoom for one in masks)
+    bounds = Bounds(*map(float, (*edges[:, :2].min(axis=0), *edges[:, 2:].max(axis=0))))
+    return Window.over(bounds.grown(4 * zoom), zoom)
 
 
 def bounding(mask: Bool[np.ndarray, "row column"]) -> Bounds | None:

@@ -84,7 +84,7 @@ def test_a_clip_that_was_changed_and_is_put_back_goes_on_and_another_begins_anew
     solve(job, tmp_path / "undisturbed")
     assert differing(results(folder), results(tmp_path / "undisturbed")) == []
     of_other_content(file)
-    assert told(solve(job, tmp_path / "other", resume=True)) == ["There is nothing of this job to take up"]
+    assert told(solve(job, tmp_path / "other", resume=True)) == ["No part of this job has been solved yet"]
     solve(job, tmp_path / "undisturbed")
     assert differing(results(tmp_path / "other"), results(tmp_path / "undisturbed")) == []
 

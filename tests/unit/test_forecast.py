@@ -7,7 +7,7 @@ import pytest
 from nvd_core.conventions import Size
 from nvd_core.errors import MemoryLimitError, UsageError
 from nvd_core.forecast import Forecast, Needs, machine_bytes, memory_budget
-from nvd_core.settings import Settings
+from nvd_core.settings import MaskSource, Settings
 
 SMALL, MEDIUM, LARGE = Size(384, 216), Size(768, 432), Size(1920, 1080)
 
@@ -53,6 +53,14 @@ def test_a_learned_model_takes_its_time_and_memory() -> None:
     )
     assert learned.seconds > 3 * plain.seconds
     assert learned.memory_bytes > plain.memory_bytes
+
+
+def test_objects_that_have_to_be_found_take_longer() -> None:
+    given, found = (
+        Needs.of(MEDIUM, 50, masks, Settings()).forecast(4)
+        for masks in ([MaskSource(name="thing", path="thing.png", frame=1)], [])
+    )
+    assert found.seconds > given.seconds
 
 
 def test_learned_flow_and_a_learned_finder_take_their_time() -> None:
