@@ -1,6 +1,6 @@
 """How well masks from little agree with true ones, on clips whose true masks are known.
 
-    python benchmarks/masks.py CLIPS [--of CLIP ...] [--frame middle|first|largest|N] [--found] [--psnr PRESET]
+    python benchmarks/masks.py CLIPS [--of CLIP ...] [--frame middle|first|largest|N] [--found] [--psnr [PRESET]]
 
 CLIPS holds a folder for each clip with ``frames/`` and ``masks/<object>/``. The mask of one frame is carried to all of
 them (or, with ``--found``, nothing is given); intersection over union with the true masks is averaged over the other
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--of", nargs="*", default=[])
     parser.add_argument("--frame", default="middle")
     parser.add_argument("--found", action="store_true")
-    parser.add_argument("--psnr", choices=("preview", "standard", "final"))
+    parser.add_argument("--psnr", nargs="?", const="preview", choices=("preview", "standard", "final"))
     parser.add_argument("--sheets", type=Path, help="A folder for pictures of what was found.")
     options = parser.parse_args()
     for folder in sorted(one for one in options.clips.iterdir() if (one / "masks").is_dir()):

@@ -165,7 +165,7 @@ def _solve_and_export(
     """All that writes to the folder."""
     checkpoints = Checkpoints.open(folder, _fingerprint(job, shot), resume=resume)
     if resume and not checkpoints.is_taken_up:
-        yield Caution(message="No part of this job has been solved yet", hint="Solving begins anew; masks are kept.")
+        yield Caution(message="No part of this job has been solved yet", hint="Solving begins anew.")
     diagnoses = list(scene_cut((yield from ledger.phase("cuts", find_cuts(shot.frames))), shot.numbers))
     yield from cautions(diagnoses)
     yield from preview_of_masks(shot, checkpoints.folder)

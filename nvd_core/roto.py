@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,14 +21,12 @@ import numpy as np
 from jaxtyping import Num, UInt8
 
 from nvd_core import __version__
-from nvd_core.checkpoints import Checkpoints
 from nvd_core.clip import Clip, ClipInfo
 from nvd_core.clip.colour import to_display, to_uint8
 from nvd_core.clip.pictures import read_picture
 from nvd_core.conventions import Size, working_size
 from nvd_core.errors import InputError
 from nvd_core.folder import checkpoint_path, sha256
-from nvd_core.lattice.regain import regain
 from nvd_core.masks.camera import Camera, follow_camera
 from nvd_core.masks.carry import carry, follow_motion
 from nvd_core.masks.files import Matte, coverage
@@ -166,6 +164,7 @@ def _asked(wanted: Wanted, plates: Mapping[str, str], used: Mapping[str, Mapping
     ]
     changed = {layer: {t: sha256(path) for t, path in pictures.items()} for layer, pictures in used.items()}
     facts = [__version__, plates, list(wanted.numbers), given, changed]
+    facts += [] if wanted.masks else [wanted.settings.window]
     models = {setting: files_of_model(setting) for setting in (wanted.settings.find, wanted.settings.carry)}
     facts += [[setting.partition(":")[0], digest_of(files, unchanged)] for setting, files in models.items() if files]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
@@ -208,9 +207,10 @@ def _made(
             carry(camera, keys[layer], follow), start + index * share, start + (index + 1) * share
         )
     if is_found and masks:
-        settled = {layer: [wanted.numbers.index(number) for number in some] for layer, some in used.items()}
-        maps = Checkpoints(outlines / "maps", is_taken_up=False)
-        regaining = regain(frames, masks, settled, settings.window, wanted.scratch, maps)
+        from nvd_core.lattice.regain import regain  # noqa: PLC0415 (few jobs need a solver for their masks)
+
+        settled = {layer: _around(keys[layer], wanted.numbers, some) for layer, some in used.items()}
+        regaining = regain(frames, masks, settled, settings.window, wanted.scratch, outlines / "maps")
         masks = yield from _progress(regaining, end, _CARRIED)
     painted = {picture_name(layer, number) for layer, pictures in before.painted().items() for number in pictures}
     before.begin()
@@ -223,6 +223,11 @@ def _made(
     record.write()
     shutil.rmtree(outlines, ignore_errors=True)
     return record
+
+
+def _around(keys: Collection[int], numbers: range, painted: Collection[int]) -> list[int]:
+    """Frames that are nearer to a painted mask than to any other that is given: they follow it alone."""
+    return [t for t in range(len(numbers)) if numbers[min(keys, key=lambda key: abs(key - t))] in painted]
 
 
 def _progress(steps: Generator[float, None, Any], start: float, end: float) -> Generator[Event, None, Any]:

@@ -6,13 +6,15 @@ small size, each is drawn whole in every frame, and what the background explains
 object's. With better masks the background's picture gets better, so this is done twice. (A few steps of
 expectation maximisation in a layered model, as in Jojic and Frey, CVPR 2001.)
 
-Nothing is ever taken from a mask: that a background explains a pixel, too, says little where both look alike.
+Nothing is taken from a mask.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple, final
 
@@ -44,8 +46,10 @@ _SOLVING: Final = 0.9
 _PLACE: Final = 0.3
 _EXPLAINS: Final = 3.0
 """Weights of where the mask was, and of which layer explains a pixel better."""
+_DOUBT: Final = 0.1
 _SURE: Final = 1.5
-"""The most that counts, as the logarithm of how much better."""
+"""The most that counts against and for the object, as the logarithm of how much better: that the background explains
+a pixel, too, says little where both look alike, but keeps a gap between two legs open."""
 _NOISE, _WRONG = 6.0, 40.0
 """Differences, of 255, that say nothing, and that say no more than "wrong"."""
 _UNKNOWN: Final = 18.0
@@ -68,7 +72,7 @@ def regain(
     settled: Mapping[str, Collection[int]],
     window: int,
     scratch: Path,
-    checkpoints: Checkpoints,
+    kept: Path,
 ) -> Generator[float, None, dict[str, list[Cutout]]]:
     """Add to the masks of objects what the background cannot explain.
 
@@ -78,7 +82,7 @@ def regain(
         settled: by object, the frames whose mask stays as it is.
         window: so many frames are solved at once.
         scratch: a folder on whose disk frames may lie meanwhile.
-        checkpoints: of the maps.
+        kept: a folder in which maps are kept, should this be interrupted.
 
     Yields:
         The part that is done, 0 to 1.
@@ -87,22 +91,42 @@ def regain(
         The masks.
     """
     height, width = frames.shape[1:3]
-    whole = Window.over(Bounds(0, 0, width, height), max(1.0, height / _LINES))
+    whole = Window.over(Bounds(0, 0, width, height), max(1.0, height / _LINES), least=1)
     small, now = Pictures.on_disk(scratch, (*whole.shape, 3)), {name: list(some) for name, some in masks.items()}
     for frame in frames:
         small.append(look(frame, whole.places, whole.zoom))
         yield 0.0
     for done in range(_ROUNDS):
-        parts = Checkpoints(checkpoints.folder / f"round-{done}", is_taken_up=False)
-        solving = _solved(small, now, whole, window, scratch, parts)
-        background, *objects = yield from spread(solving, done / _ROUNDS, _SOLVING / _ROUNDS)
-        after: dict[str, list[Cutout]] = {}
-        for name, layer in zip(now, objects, strict=True):
-            looking = _regained(small, now, name, settled.get(name, ()), whole, background, layer)
-            share = (1 - _SOLVING) / _ROUNDS / len(now)
-            after[name] = yield from spread(looking, (done + _SOLVING) / _ROUNDS + len(after) * share, share)
-        now = after
+        steps = _round(small, now, settled, whole, window, scratch, kept)
+        now = yield from spread(steps, done / _ROUNDS, 1 / _ROUNDS)
     return now
+
+
+def _round(
+    small: Pictures,
+    masks: Mapping[str, Sequence[Cutout]],
+    settled: Mapping[str, Collection[int]],
+    whole: Window,
+    window: int,
+    scratch: Path,
+    kept: Path,
+) -> Generator[float, None, dict[str, list[Cutout]]]:
+    parts = Checkpoints(kept / _digest(masks, window), is_taken_up=False)
+    background, *objects = yield from spread(_solved(small, masks, whole, window, scratch, parts), 0, _SOLVING)
+    after: dict[str, list[Cutout]] = {}
+    for name, layer in zip(masks, objects, strict=True):
+        looking = _regained(small, {**masks, **after}, name, settled.get(name, ()), whole, background, layer)
+        share = (1 - _SOLVING) / len(masks)
+        after[name] = yield from spread(looking, _SOLVING + len(after) * share, share)
+    return after
+
+
+def _digest(masks: Mapping[str, Sequence[Cutout]], window: int) -> str:
+    """Of what the maps follow from, besides the frames."""
+    digest = hashlib.sha256(str(window).encode())
+    for one in chain.from_iterable(masks.values()):
+        digest.update(repr(one.window).encode() + one.mask.tobytes())
+    return digest.hexdigest()[:16]
 
 
 @final
@@ -191,12 +215,12 @@ def _missed(
     """Pixels beside the mask that are the object's, too."""
     frame, shape = picture.astype(np.float32), mask.astype(np.float32)
     near = blur(shape, _NEAR_PX)
-    beside = (near > 0.01) & (blur(shape, 2.0) < 0.02) & background.known
+    beside = (near > 0.01) & (blur(shape, 2.0) < 0.02) & background.known & ~taken
     wrong = background.differs(frame, _SHADOW)
     usual = _TIMES * float(np.percentile(wrong[beside], _MOST)) if beside.any() else _WRONG
     expected = np.where(layer.known, layer.differs(frame, _LIGHT), _UNKNOWN)
     better = np.log((wrong + _NOISE) / (np.maximum(expected, usual) + _NOISE))
-    score = _EXPLAINS * np.clip(better, 0, _SURE) * background.known + _PLACE * log_odds(blur(shape, 2.0))
+    score = _EXPLAINS * np.clip(better, -_DOUBT, _SURE) * background.known + _PLACE * log_odds(blur(shape, 2.0))
     score[(near < 0.004) | (taken & ~mask)] = -8
     added = cut(score.astype(np.float32), picture) & ~taken
     solid = cv2.morphologyEx(added.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
@@ -206,8 +230,9 @@ def _missed(
 
 def _with(mask: Cutout, whole: Window, added: _Mask) -> Cutout:
     """A mask and what is added to it."""
-    more = Cutout(whole, added.astype(np.float32))
-    if not more.bounds:
+    if not added.any():
         return mask
-    window = around([mask, more])
-    return Cutout(window, (np.maximum(mask.at(window.places), more.at(window.places)) > 0.5).astype(np.float32))
+    joined = added | ((mask.at(whole.places) > 0.5) & (cv2.dilate(added.astype(np.uint8), np.ones((3, 3))) > 0))
+    more = Cutout(whole, joined.astype(np.float32))
+    places = (window := around([mask, more])).beside(0)  # not kept with the mask, which is small
+    return Cutout(window, (np.maximum(mask.at(places), more.at(places)) > 0.5).astype(np.float32))

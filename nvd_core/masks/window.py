@@ -131,11 +131,15 @@ class Cutout:
 
 
 def around(masks: Sequence[Cutout]) -> Window:
-    """A window that covers masks, none of them empty, as fine as the finest of theirs."""
+    """A window that covers masks, none of them empty, on the grid of the finest."""
     edges = np.array([one.bounds for one in masks])
-    zoom = min(one.window.zoom for one in masks)
-    bounds = Bounds(*map(float, (*edges[:, :2].min(axis=0), *edges[:, 2:].max(axis=0))))
-    return Window.over(bounds.grown(4 * zoom), zoom)
+    finest = min((one.window for one in masks), key=lambda window: window.zoom)
+    bounds = Bounds(*map(float, (*edges[:, :2].min(axis=0), *edges[:, 2:].max(axis=0)))).grown(4 * finest.zoom)
+    left, top = (
+        start + np.floor((edge - start) / finest.zoom) * finest.zoom
+        for start, edge in ((finest.left, bounds.left), (finest.top, bounds.top))
+    )
+    return Window.over(Bounds(float(left), float(top), bounds.right, bounds.bottom), finest.zoom)
 
 
 def bounding(mask: Bool[np.ndarray, "row column"]) -> Bounds | None:

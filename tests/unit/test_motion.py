@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from support import texture
+from support import texture, tree
 
 from nvd_core.clip import open_clip
 from nvd_core.clip.pictures import write_png
 from nvd_core.conventions import Size
 from nvd_core.masks.camera import follow_camera
 from nvd_core.masks.motion import Found, find_objects
-from nvd_core.protocol import Caution
+from nvd_core.protocol import Caution, Progress
 from nvd_core.roto import Wanted, rotoscope
+from nvd_core.settings import Settings
 from nvd_core.steps import finished
 
 FRAMES = 13
@@ -140,3 +142,26 @@ def test_what_was_found_is_said(
     found = finished(steps, said.append)
     assert [one.name for one in found] == objects
     assert [words in one.message for one in said if isinstance(one, Caution)] == [True]
+
+
+def test_what_is_regained_after_an_end_is_the_same(tmp_path: Path) -> None:
+    for t in range(8):
+        write_png(tmp_path / "plates" / f"plate.{101 + t:04d}.png", passing(t))
+    clip = open_clip(tmp_path / "plates")
+    ended, whole = (
+        Wanted(clip, clip.info.numbers, (), tmp_path / name / "masks", tmp_path, 2) for name in ("ended", "whole")
+    )
+    events = rotoscope(ended)
+    for event in events:
+        if isinstance(event, Progress) and event.done > 0.8:
+            break
+    events.close()
+    assert list((tmp_path / "ended").rglob("maps/*/*.safetensors")), "it was ended while it looked for what is missed"
+    for wanted in (ended, whole):
+        finished(rotoscope(wanted), lambda _: None)
+    assert tree(ended.folder) == tree(whole.folder)
+    asked_again, other_windows = (
+        list(rotoscope(replace(whole, settings=Settings(window=window)))) for window in (200, 48)
+    )
+    assert not any(isinstance(event, Progress) for event in asked_again)
+    assert any(isinstance(event, Progress) for event in other_windows)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from support import texture
 
-from nvd_core.checkpoints import Checkpoints
 from nvd_core.conventions import Size
 from nvd_core.lattice.regain import regain
 from nvd_core.masks.window import Cutout
@@ -21,7 +20,7 @@ FRAMES = 16
 SIZE = Size(240, 144)
 GROUND, THING = texture(Size(400, 200)), texture(Size(80, 80), 1)
 WORST = range(4, 12)
-"""Frames in which the masks miss its leg."""
+"""Frames in which the masks miss its legs."""
 
 
 def box(left: int, top: int, right: int, bottom: int) -> np.ndarray:
@@ -32,12 +31,12 @@ def body(t: int) -> np.ndarray:
     return box(30 + 8 * t, 30, 70 + 8 * t, 80)
 
 
-def leg(t: int) -> np.ndarray:
-    return box(44 + 8 * t, 80, 54 + 8 * t, 104)
+def legs(t: int) -> np.ndarray:
+    return box(32 + 8 * t, 80, 40 + 8 * t, 104) | box(48 + 8 * t, 80, 56 + 8 * t, 104)
 
 
 def shadow(t: int) -> np.ndarray:
-    return box(54 + 8 * t, 90, 70 + 8 * t, 104)
+    return box(56 + 8 * t, 90, 72 + 8 * t, 104)
 
 
 def plate(t: int) -> np.ndarray:
@@ -46,11 +45,11 @@ def plate(t: int) -> np.ndarray:
     frame[shadow(t)] = (frame[shadow(t)] * 0.65).astype(np.uint8)
     thing = np.zeros_like(frame)
     thing[30:104, 30 + 8 * t : 70 + 8 * t] = 255 - THING[:74, :40] // 2
-    return np.where((body(t) | leg(t))[..., None], thing, frame)
+    return np.where((body(t) | legs(t))[..., None], thing, frame)
 
 
 def lame(t: int) -> np.ndarray:
-    return body(t) if t in WORST else body(t) | leg(t)
+    return body(t) if t in WORST else body(t) | legs(t)
 
 
 @pytest.fixture
@@ -65,7 +64,7 @@ def regained(
     frames: Pictures, folder: Path, maps: str = "maps", settled: tuple[int, ...] = (), **masks: list[np.ndarray]
 ) -> dict:
     cutouts = {name: [Cutout.of(mask.astype(np.float32)) for mask in some] for name, some in masks.items()}
-    steps = regain(frames, cutouts, {"thing": settled}, 96, folder, Checkpoints(folder / maps, is_taken_up=False))
+    steps = regain(frames, cutouts, {"thing": settled}, 96, folder, folder / maps)
     return {name: [whole(one) for one in some] for name, some in finished(steps, lambda _: None).items()}
 
 
@@ -78,14 +77,15 @@ def test_what_the_background_cannot_explain_is_the_object(frames: Pictures, tmp_
     made = regained(frames, tmp_path, settled=(6,), thing=[lame(t) for t in range(FRAMES)])["thing"]
     assert mask_iou(made[6].astype(np.float32), lame(6).astype(np.float32)) == 1, "an artist's mask stays"
     for t in set(range(FRAMES)) - {6}:
-        assert mask_iou(made[t].astype(np.float32), (body(t) | leg(t)).astype(np.float32)) > 0.93, t
+        assert mask_iou(made[t].astype(np.float32), (body(t) | legs(t)).astype(np.float32)) > 0.93, t
         assert np.mean(made[t][shadow(t)]) < 0.1, "its shadow lies on the ground"
+        assert np.mean(made[t][box(40 + 8 * t, 84, 48 + 8 * t, 104)]) < 0.2, "between its legs is the ground"
 
 
 def test_right_masks_stay_and_another_objects_are_not_taken(frames: Pictures, tmp_path: Path) -> None:
-    bodies, legs = ([part(t) for t in range(FRAMES)] for part in (body, leg))
-    made = regained(frames, tmp_path, thing=bodies, leg=legs)
-    for name, masks in (("thing", bodies), ("leg", legs)):
+    bodies, limbs = ([part(t) for t in range(FRAMES)] for part in (body, legs))
+    made = regained(frames, tmp_path, thing=bodies, limbs=limbs)
+    for name, masks in (("thing", bodies), ("limbs", limbs)):
         for one, mask in zip(made[name], masks, strict=True):
             assert mask_iou(one.astype(np.float32), mask.astype(np.float32)) > 0.95
 
@@ -106,3 +106,21 @@ def test_nothing_that_is_seen(frames: Pictures, tmp_path: Path) -> None:
     for mask in (nothing, everything):
         made = regained(frames, tmp_path, f"maps-{mask[0].any()}", thing=mask)["thing"]
         assert all(np.array_equal(one, mask[0]) for one in made)
+
+
+@pytest.mark.parametrize("window", [96, 8])
+def test_after_an_interruption_the_masks_are_the_same(frames: Pictures, tmp_path: Path, window: int) -> None:
+    masks = {"thing": [Cutout.of(lame(t).astype(np.float32)) for t in range(FRAMES)]}
+    whole_run = finished(regain(frames, masks, {}, window, tmp_path, tmp_path / "maps"), lambda _: None)
+    for stop in (0.2, 0.4, 0.7, 1.0):
+        steps = regain(frames, masks, {}, window, tmp_path, tmp_path / "interrupted")
+        for done in steps:
+            if done >= stop:
+                break
+        steps.close()
+        other = finished(regain(frames, masks, {}, 5, tmp_path, tmp_path / "interrupted"), lambda _: None)
+        assert len(other["thing"]) == FRAMES, "parts of windows of another length are not taken for its own"
+    again = finished(regain(frames, masks, {}, window, tmp_path, tmp_path / "interrupted"), lambda _: None)
+    for one, mask in zip(again["thing"], whole_run["thing"], strict=True):
+        assert one.window == mask.window
+        assert np.array_equal(one.mask, mask.mask)
