@@ -1,6 +1,6 @@
 """Whether a job that is ended at random moments always ends in the same bytes.
 
-    python benchmarks/kills.py [--kills 50] [--seed 0] [--of carried windows stmap pictures film] [--json]
+    python benchmarks/kills.py [--kills 50] [--seed 0] [--of carried windows stmap pictures film found] [--json]
 
 Little clips are decomposed, exported and rendered, undisturbed at first. Then again and again each is started, ended at
 a moment drawn evenly over the time it took, up to three times in a row, in one of several ways, and finished. After
@@ -96,7 +96,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--of", nargs="*", default=["carried", "windows", "stmap", "pictures", "film"])
+    parser.add_argument("--of", nargs="*", default=["carried", "windows", "stmap", "pictures", "film", "found"])
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
@@ -164,8 +164,11 @@ def cases(place: Path, names: list[str]) -> dict[str, Case]:
     if "windows" in names:
         run = ["worker", str(_job_of_windows(place)), str(place / "windows")]
         made["windows"] = Case(run, [*run, "--resume"], place / "windows", is_worker=True)
-    run = [*carried, "-o", str(place / "carried")]
-    return made | {"carried": Case(run, [*run, "--resume"], place / "carried")}
+    found = ["decompose", str(little.frames), "--preset=preview"]
+    for name, job in (("carried", carried), ("found", found)):
+        run = [*job, "-o", str(place / name)]
+        made[name] = Case(run, [*run, "--resume"], place / name)
+    return made
 
 
 def _job_of_windows(place: Path) -> Path:
