@@ -27,7 +27,7 @@ from nvd_core.clip.pictures import read_picture
 from nvd_core.conventions import Size, working_size
 from nvd_core.errors import InputError
 from nvd_core.folder import checkpoint_path, sha256
-from nvd_core.masks.camera import Camera, follow_camera
+from nvd_core.masks.camera import Camera, follow_camera, pixel_grid
 from nvd_core.masks.carry import carry, follow_motion
 from nvd_core.masks.files import Matte, coverage
 from nvd_core.masks.instances import Recognise, find_known
@@ -46,6 +46,9 @@ from nvd_core.shot import digest_of, files_of, resized
 from nvd_core.steps import mapped
 
 _LINES: Final = 480
+_LEAST: Final = 1 / 2000
+_LEAST_PX: Final = 20
+"""Part of a frame, and working pixels, that a found object shows at least in some frame."""
 _READ, _FOLLOWED, _CARRIED = 0.1, 0.15, 0.85
 """Rough part of the work that is done after each step; the outlines take the rest."""
 
@@ -190,7 +193,7 @@ def _made(
     told: list[dict[str, str]] = []
     keys: dict[str, dict[int, Cutout]] = {layer: _given(wanted, layer, frames) for layer in layers}
     if not wanted.masks:
-        keys, told = yield from _progress(_found(camera, wanted.numbers, recognise), _FOLLOWED, _FOLLOWED + 0.2)
+        keys = yield from _progress(_found(camera, recognise), _FOLLOWED, _FOLLOWED + 0.2)
     for layer, pictures in used.items():
         if layer in keys or not wanted.masks:
             fixed = {
@@ -212,6 +215,10 @@ def _made(
         settled = {layer: _around(keys[layer], wanted.numbers, some) for layer, some in used.items()}
         regaining = regain(frames, masks, settled, settings.window, wanted.scratch, outlines / "maps")
         masks = yield from _progress(regaining, end, _CARRIED)
+    if not wanted.masks:
+        shown = yield from _progress(_seen(masks, frames), _CARRIED, _CARRIED)
+        masks = {layer: some for layer, some in masks.items() if layer in shown | used.keys()}
+        told = [_told({layer: keys[layer] for layer in masks}, wanted.numbers, is_learned=recognise is not None)]
     painted = {picture_name(layer, number) for layer, pictures in before.painted().items() for number in pictures}
     before.begin()
     files, left = yield from _progress(_written(wanted, masks, before), _CARRIED, 1)
@@ -278,31 +285,45 @@ def _cutout(picture: Num[np.ndarray, "height width chan"], frames: Pictures) -> 
     return Cutout.of((resized(coverage(picture), Size(frames.shape[2], frames.shape[1])) > 0.5).astype(np.float32))
 
 
-def _found(
-    camera: Camera, numbers: range, recognise: Recognise | None
-) -> Generator[float, None, tuple[dict[str, dict[int, Cutout]], list[dict[str, str]]]]:
-    """What moves by itself, or what a model knows, and what is to be said of it."""
+def _found(camera: Camera, recognise: Recognise | None) -> Generator[float, None, dict[str, dict[int, Cutout]]]:
+    """Masks of what moves by itself, or what a model knows, in the frames that show it best."""
     objects = yield from find_objects(camera) if recognise is None else find_known(camera, recognise)
-    if not objects:
-        what = "that moves by itself" if recognise is None else "that the model is sure of"
-        told = {
-            "message": f"No mask is given, and nothing was found {what}: the clip is one background",
-            "hint": "Give an object a mask on one frame, if there is one.",
-        }
-        return {}, [told]
-    keys = {
+    return {
         f"object{index + 1 if index else ''}": {
             t: Cutout.of(mask) for t, mask in ({one.t: one.mask} | dict(one.others)).items()
         }
         for index, one in enumerate(objects)
     }
-    frames = {name: ", ".join(str(numbers[t]) for t in sorted(key)) for name, key in keys.items()}
+
+
+def _seen(masks: Mapping[str, Sequence[Cutout]], frames: Pictures) -> Generator[float, None, set[str]]:
+    """Objects that are not hidden by those before them in every frame: what was found twice is one."""
+    places, shown = pixel_grid(frames.shape[1:3]), set[str]()
+    least = max(_LEAST_PX, _LEAST * places[..., 0].size)
+    for cutouts in zip(*masks.values(), strict=True):
+        left = np.ones(frames.shape[1:3], bool)
+        for layer, one in zip(masks, cutouts, strict=True):
+            own = (one.at(places) > 0.5) & left
+            left &= ~own
+            shown |= {layer} if np.count_nonzero(own) >= least else set()
+        yield 1.0
+    return shown
+
+
+def _told(found: Mapping[str, Collection[int]], numbers: range, *, is_learned: bool) -> dict[str, str]:
+    """What is to be said of what was found, by name the frames in which it was."""
+    if not found:
+        what = "that the model is sure of" if is_learned else "that moves by itself"
+        return {
+            "message": f"No mask is given, and nothing was found {what}: the clip is one background",
+            "hint": "Give an object a mask on one frame, if there is one.",
+        }
+    frames = {name: ", ".join(str(numbers[t]) for t in sorted(some)) for name, some in found.items()}
     where = ", ".join(f"{name} (outlined in frame {some})" for name, some in frames.items())
-    told = {
-        "message": f"No mask is given; found by {'its motion' if recognise is None else 'the model'}: {where}",
+    return {
+        "message": f"No mask is given; found by {'the model' if is_learned else 'its motion'}: {where}",
         "hint": "Look at the pictures in the folder masks; paint one better and decompose again, or give masks.",
     }
-    return keys, [told]
 
 
 def _written(
