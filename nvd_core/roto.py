@@ -47,8 +47,8 @@ from nvd_core.steps import mapped
 
 _LINES: Final = 480
 _LEAST: Final = 1 / 2000
-_LEAST_PX: Final = 20
-"""Part of a frame, and working pixels, that a found object shows at least in some frame."""
+_LEAST_PX: Final = 40
+"""Part of a frame, and working pixels, that a found object shows at least in some frame, its rim not counted."""
 _READ, _FOLLOWED, _CARRIED = 0.1, 0.15, 0.85
 """Rough part of the work that is done after each step; the outlines take the rest."""
 
@@ -305,7 +305,8 @@ def _seen(masks: Mapping[str, Sequence[Cutout]], frames: Pictures) -> Generator[
         for layer, one in zip(masks, cutouts, strict=True):
             own = (one.at(places) > 0.5) & left
             left &= ~own
-            shown |= {layer} if np.count_nonzero(own) >= least else set()
+            shows = cv2.erode(own.astype(np.uint8), np.ones((3, 3), np.uint8))
+            shown |= {layer} if np.count_nonzero(shows) >= least else set()
         yield 1.0
     return shown
 
