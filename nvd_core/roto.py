@@ -194,6 +194,7 @@ def _made(
     keys: dict[str, dict[int, Cutout]] = {layer: _given(wanted, layer, frames) for layer in layers}
     if not wanted.masks:
         keys = yield from _progress(_found(camera, recognise), _FOLLOWED, _FOLLOWED + 0.2)
+    found = keys.copy()
     for layer, pictures in used.items():
         if layer in keys or not wanted.masks:
             fixed = {
@@ -218,7 +219,8 @@ def _made(
     if not wanted.masks:
         shown = yield from _progress(_seen(masks, frames), _CARRIED, _CARRIED)
         masks = {layer: some for layer, some in masks.items() if layer in shown | used.keys()}
-        told = [_told({layer: keys[layer] for layer in masks}, wanted.numbers, is_learned=recognise is not None)]
+        found = {layer: key for layer, key in found.items() if layer in masks}
+        told = [_told(found, wanted.numbers, is_learned=recognise is not None)]
     painted = {picture_name(layer, number) for layer, pictures in before.painted().items() for number in pictures}
     before.begin()
     files, left = yield from _progress(_written(wanted, masks, before), _CARRIED, 1)

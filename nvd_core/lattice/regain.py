@@ -92,30 +92,40 @@ def regain(
     """
     height, width = frames.shape[1:3]
     whole = Window.over(Bounds(0, 0, width, height), max(1.0, height / _LINES), least=1)
-    small, now = Pictures.on_disk(scratch, (*whole.shape, 3)), {name: list(some) for name, some in masks.items()}
+    clip = _Clip(Pictures.on_disk(scratch, (*whole.shape, 3)), whole, window, scratch)
+    now = {name: list(some) for name, some in masks.items()}
     for frame in frames:
-        small.append(look(frame, whole.places, whole.zoom))
+        clip.frames.append(look(frame, whole.places, whole.zoom))
         yield 0.0
     for done in range(_ROUNDS):
-        steps = _round(small, now, settled, whole, window, scratch, kept)
-        now = yield from spread(steps, done / _ROUNDS, 1 / _ROUNDS)
+        now = yield from spread(_round(clip, now, settled, kept), done / _ROUNDS, 1 / _ROUNDS)
     return now
 
 
+@final
+@dataclass(frozen=True)
+class _Clip:
+    """The clip at small size: its frames, where their pixels lie, and how it is solved."""
+
+    frames: Pictures
+    whole: Window
+    window: int
+    scratch: Path
+
+    def shape(self, mask: Cutout) -> _Mask:
+        """A mask at small size."""
+        return mask.at(self.whole.places) > 0.5
+
+
 def _round(
-    small: Pictures,
-    masks: Mapping[str, Sequence[Cutout]],
-    settled: Mapping[str, Collection[int]],
-    whole: Window,
-    window: int,
-    scratch: Path,
-    kept: Path,
+    clip: _Clip, masks: Mapping[str, Sequence[Cutout]], settled: Mapping[str, Collection[int]], kept: Path
 ) -> Generator[float, None, dict[str, list[Cutout]]]:
-    parts = Checkpoints(kept / _digest(masks, window), is_taken_up=False)
-    background, *objects = yield from spread(_solved(small, masks, whole, window, scratch, parts), 0, _SOLVING)
+    """Solve the layers, and look for what their masks miss."""
+    parts = Checkpoints(kept / _digest(masks, clip.window), is_taken_up=False)
+    background, *objects = yield from spread(_solved(clip, masks, parts), 0, _SOLVING)
     after: dict[str, list[Cutout]] = {}
     for name, layer in zip(masks, objects, strict=True):
-        looking = _regained(small, {**masks, **after}, name, settled.get(name, ()), whole, background, layer)
+        looking = _regained(clip, {**masks, **after}, name, settled.get(name, ()), background, layer)
         share = (1 - _SOLVING) / len(masks)
         after[name] = yield from spread(looking, _SOLVING + len(after) * share, share)
     return after
@@ -160,24 +170,19 @@ class _Drawn(NamedTuple):
 
 
 def _solved(
-    small: Pictures,
-    masks: Mapping[str, Sequence[Cutout]],
-    whole: Window,
-    window: int,
-    scratch: Path,
-    checkpoints: Checkpoints,
+    clip: _Clip, masks: Mapping[str, Sequence[Cutout]], checkpoints: Checkpoints
 ) -> Generator[float, None, list[_Layer]]:
     """The background, then every object."""
-    alphas = [Pictures.on_disk(scratch, whole.shape) for _ in ("background", *masks)]
+    alphas = [Pictures.on_disk(clip.scratch, clip.whole.shape) for _ in ("background", *masks)]
     for cutouts in zip(*masks.values(), strict=True):
-        shapes = [(one.at(whole.places) > 0.5).astype(np.uint8) * 255 for one in cutouts]
+        shapes = [clip.shape(one).astype(np.uint8) * 255 for one in cutouts]
         shapes.insert(0, 255 - cv2.dilate(np.maximum.reduce(shapes), np.ones((3, 3), np.uint8)))
         for alpha, shape in zip(alphas, shapes, strict=True):
             alpha.append(shape)
     layers = []
     for index, (name, alpha) in enumerate(zip(("background", *masks), alphas, strict=True)):
-        view, start, share = LayerView(small, alpha), index / len(alphas), 1 / len(alphas)
-        solving = kept_map(view, name, checkpoints, QUALITY["preview"], window)
+        view, start, share = LayerView(clip.frames, alpha), index / len(alphas), 1 / len(alphas)
+        solving = kept_map(view, name, checkpoints, QUALITY["preview"], clip.window)
         mapping = yield from spread(solving, start, 0.8 * share)
         picture = yield from spread(layer_picture(view, mapping), start + 0.8 * share, 0.2 * share)
         layers.append(_Layer(mapping, picture))
@@ -185,24 +190,24 @@ def _solved(
 
 
 def _regained(
-    small: Pictures,
+    clip: _Clip,
     masks: Mapping[str, Sequence[Cutout]],
     name: str,
     settled: Collection[int],
-    whole: Window,
     background: _Layer,
     layer: _Layer,
 ) -> Generator[float, None, list[Cutout]]:
     """The masks of one object, with what they missed."""
 
     def seen(t: int) -> Cutout:
-        mask, *others = (some[t].at(whole.places) > 0.5 for some in (masks[name], *masks.values()))
+        mask = clip.shape(masks[name][t])
         if t in settled or not mask.any():
             return masks[name][t]
-        taken = np.logical_or.reduce(others)  # by any object, this one among them
-        return _with(masks[name][t], whole, _missed(small[t], mask, taken, background.at(t), layer.at(t)))
+        taken = np.logical_or.reduce([clip.shape(some[t]) for some in masks.values()])  # by this one, too
+        added = _missed(clip.frames[t], mask, taken, background.at(t), layer.at(t))
+        return _with(masks[name][t], mask, added, clip.whole) if added.any() else masks[name][t]
 
-    return (yield from gathered(map_ordered(seen, range(len(small))), len(small)))
+    return (yield from gathered(map_ordered(seen, range(len(clip.frames))), len(clip.frames)))
 
 
 def _missed(
@@ -214,13 +219,13 @@ def _missed(
 ) -> _Mask:
     """Pixels beside the mask that are the object's, too."""
     frame, shape = picture.astype(np.float32), mask.astype(np.float32)
-    near = blur(shape, _NEAR_PX)
-    beside = (near > 0.01) & (blur(shape, 2.0) < 0.02) & background.known & ~taken
+    near, rim = blur(shape, _NEAR_PX), blur(shape, 2.0)
+    beside = (near > 0.01) & (rim < 0.02) & background.known & ~taken
     wrong = background.differs(frame, _SHADOW)
     usual = _TIMES * float(np.percentile(wrong[beside], _MOST)) if beside.any() else _WRONG
     expected = np.where(layer.known, layer.differs(frame, _LIGHT), _UNKNOWN)
     better = np.log((wrong + _NOISE) / (np.maximum(expected, usual) + _NOISE))
-    score = _EXPLAINS * np.clip(better, -_DOUBT, _SURE) * background.known + _PLACE * log_odds(blur(shape, 2.0))
+    score = _EXPLAINS * np.clip(better, -_DOUBT, _SURE) * background.known + _PLACE * log_odds(rim)
     score[(near < 0.004) | (taken & ~mask)] = -8
     added = cut(score.astype(np.float32), picture) & ~taken
     solid = cv2.morphologyEx(added.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
@@ -228,11 +233,9 @@ def _missed(
     return solid & np.isin(pieces, pieces[mask])  # what is not joined to the object is a ghost in one of the pictures
 
 
-def _with(mask: Cutout, whole: Window, added: _Mask) -> Cutout:
-    """A mask and what is added to it."""
-    if not added.any():
-        return mask
-    joined = added | ((mask.at(whole.places) > 0.5) & (cv2.dilate(added.astype(np.uint8), np.ones((3, 3))) > 0))
+def _with(cutout: Cutout, mask: _Mask, added: _Mask, whole: Window) -> Cutout:
+    """A mask and what is added to it; with the mask's rim there, so that no seam is between them."""
+    joined = added | (mask & (cv2.dilate(added.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0))
     more = Cutout(whole, joined.astype(np.float32))
-    places = (window := around([mask, more])).beside(0)  # not kept with the mask, which is small
-    return Cutout(window, (np.maximum(mask.at(places), more.at(places)) > 0.5).astype(np.float32))
+    places = (window := around([cutout, more])).beside(0)  # not kept with the mask, which is small
+    return Cutout(window, (np.maximum(cutout.at(places), more.at(places)) > 0.5).astype(np.float32))
