@@ -54,6 +54,10 @@ _NOTHING: Final = Cutout.of(np.zeros((1, 1), np.float32))
 _PLACE, _COLOUR, _LOOK, _MOTION = 0.6, 0.8, 1.0, 1.5
 """Weights of the cues."""
 
+_STANDS: Final = -2.0
+_DOUBTED: Final = 0.8
+"""What is taken for the object though its motion says less than this, is remembered as so sure."""
+
 
 Follow = Callable[[Camera, Mapping[int, Cutout], int, int], Iterator[Cutout]]
 """What follows an object through a clip.
@@ -103,7 +107,7 @@ class _Look:
 
     Attributes:
         t: which.
-        mask: where the object is.
+        mask: where the object is, 0 to 1 as it is sure.
         pose: a similarity, from the object in the frame whose mask was given to the object here.
         frame: the picture.
     """
@@ -150,7 +154,7 @@ def follow_motion(kept: Kept, camera: Camera, keys: Mapping[int, Cutout], start:
         if mask.bounds and mask.area > max(30.0, _VISIBLE * key.area * abs(np.linalg.det(pose[:2, :2]))):
             memory.append(_Look(t, mask, pose, picture))
             memory = [one for one in memory if abs(one.t - t) <= 2 * _BACK[-1]] or memory[-1:]
-        yield mask
+        yield Cutout(mask.window, (mask.mask > 0.5).astype(np.float32))
     while True:
         yield _NOTHING
 
@@ -230,7 +234,7 @@ def _segment(
     pose: Homography,
     known: list[_Look],
 ) -> Outline:
-    """The object's mask in a frame, and its pose as the last look moved there."""
+    """The object's mask in a frame, as far as it is sure, and its pose as the last look moved there."""
     places, zoom = window.places, window.zoom
     now = look(picture, places, zoom)
     grey = luma8(now)
@@ -258,22 +262,25 @@ def _segment(
         nearest = nearest or (there, mask)
     likely = likely / np.float32(max(weights, 1e-6))
     given = 0.5 * trust * np.maximum(ours, others)
-    motion = motion_odds(_motions(camera, t, window), likely)
+    motion = (_MOTION * motion_odds(_motions(camera, t, window), likely)).astype(np.float32)
     motion = np.where(motion < 0, motion * (1 - ours * (1 - others)), motion)  # a foot that stands is still a foot
     score: Odds = (
         _PLACE * log_odds(cv2.GaussianBlur(likely, (0, 0), 2))
         + _COLOUR * colours.odds(lab8(now))
         + _LOOK * ((1 - given) * _look_odds(like, unlike) + given * _look_odds(ours, others))
-        + _MOTION * motion
+        + motion
     ).astype(np.float32)
     score[cv2.GaussianBlur(likely, (0, 0), _FAR_PX) < 0.004] = -8
     is_object = cut(score, now)
+    # Ground that the object leaves can pass for it at first. Were that remembered as sure, it would stay the object's.
+    is_doubted = cv2.GaussianBlur(motion, (0, 0), 1.5) < _STANDS
+    sure = np.where(is_doubted, np.float32(_DOUBTED), np.float32(1)) * is_object
     assert nearest is not None, "there is always a look to compare with"  # noqa: S101
     found = _similarity(nearest[0], places, (nearest[1] > 0.5) & is_object)
     gap = abs(known[0].t - t)
     if found is not None and not 0.9**gap < np.sqrt(abs(np.linalg.det(found[:2, :2]))) < 1.1**gap:
         found = None
-    return Cutout(window, is_object.astype(np.float32)), None if found is None else found @ known[0].pose
+    return Cutout(window, sure), None if found is None else found @ known[0].pose
 
 
 def _look_odds(like: Odds, unlike: Odds) -> Odds:

@@ -14,7 +14,7 @@ from nvd_core.masks.camera import Homography
 from nvd_core.masks.window import Cutout, Window
 
 Outline: TypeAlias = tuple[Cutout, Homography | None]
-"""Where an object is in a frame, as 0 and 1, and its pose there if that is known."""
+"""Where an object is in a frame, 0 to 1 in 255ths, and its pose there if that is known."""
 
 _SAVE_EVERY_S: Final = 20.0
 
@@ -42,7 +42,7 @@ class Kept:
         if f"{name}.mask" not in self._known:
             cutout, pose = find()
             window = cutout.window
-            self._new[f"{name}.mask"] = cutout.mask.astype(np.uint8)
+            self._new[f"{name}.mask"] = np.rint(cutout.mask * 255).astype(np.uint8)
             self._new[f"{name}.window"] = np.array([window.left, window.top, window.zoom])
             self._new[f"{name}.pose"] = np.zeros((0, 3)) if pose is None else pose
             if time.monotonic() - self._saved_s >= _SAVE_EVERY_S:
@@ -51,7 +51,8 @@ class Kept:
         mask, pose = self._known[f"{name}.mask"], self._known[f"{name}.pose"]
         left, top, zoom = self._known[f"{name}.window"].tolist()
         rows, columns = mask.shape
-        return Cutout(Window(left, top, zoom, columns, rows), mask.astype(np.float32)), pose if len(pose) else None
+        known = mask.astype(np.float32) / np.float32(255)
+        return Cutout(Window(left, top, zoom, columns, rows), known), pose if len(pose) else None
 
     def _save(self) -> None:
         save_arrays(self._folder / f"{self._layer}.{len(self._known):09d}.safetensors", self._new)
