@@ -1,11 +1,17 @@
 """Whether a job that is ended at random moments always ends in the same bytes.
 
     python benchmarks/kills.py [--kills 50] [--seed 0] [--of carried windows stmap pictures film found] [--json]
+    python benchmarks/kills.py --every [--stride 1] [--handover]
+                               [--of unpainted painted corrected new export overscan] [--json]
 
 Little clips are decomposed, exported and rendered, undisturbed at first. Then again and again each is started, ended at
 a moment drawn evenly over the time it took, up to three times in a row, in one of several ways, and finished. After
 every end, the manifest must be whole or not there; a polite end must say so in one sentence and leave nothing
 half-written. After the last, every file must be the same as undisturbed, and none must be left over.
+
+With --every the moments are not drawn: jobs that replace a result, or write one or its STMaps, end before each single
+thing that they do to files, or before every so many; with --handover only while a result takes the place of a former
+one, which takes seconds. See kill_events.py.
 """
 
 from __future__ import annotations
@@ -25,15 +31,21 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from nvd_core.conventions import Size
-from nvd_core.demo_clip import write_clip
-from nvd_core.errors import CANCELLED
-from nvd_core.folder import manifest_path, read_manifest
+from kill_events import EVENTS
+from kill_events import ends as ends_of
+
+from nvd_core.faces.demo_clip import write_clip
+from nvd_core.spec.conventions import Size
+from nvd_core.spec.errors import CANCELLED
+from nvd_core.spec.folder import manifest_path
+from nvd_core.spec.manifest import read_manifest
 
 MOST_IN_A_ROW = 3
 
+MOMENTS = ["carried", "windows", "stmap", "pictures", "film", "found"]
+
 STARTS_S = 0.5
-"""A polite end is sent no sooner: until the interpreter has started, it is the system that answers."""
+"""Time of an interpreter's start, where the system does not tell which signals a process hears."""
 
 VARIES = ("report/report.json", "events.jsonl", "film.mp4")
 """The first two say how long the job took. Of the last, x264 makes other bytes of the same frames now and then, also
@@ -96,11 +108,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--of", nargs="*", default=["carried", "windows", "stmap", "pictures", "film", "found"])
+    parser.add_argument("--of", nargs="*")
+    parser.add_argument("--every", action="store_true")
+    parser.add_argument("--stride", type=int, default=1)
+    parser.add_argument("--handover", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        rows = measured(Path(place), options.of, options.kills, options.seed)
+        if options.every:
+            rows = at_every_event(
+                Path(place), options.of or list(EVENTS), options.stride, options.seed, handover=options.handover
+            )
+        else:
+            rows = measured(Path(place), options.of or MOMENTS, options.kills, options.seed)
     bad = [row for row in rows if row["faults"]]
     if options.json:
         print(json.dumps(rows, indent=1))
@@ -111,6 +131,18 @@ def main() -> int:
             f"{sum(len(row['ends']) for row in rows)} ends, {len(bad)} of {len(rows)} jobs did not end as undisturbed"
         )
     return len(bad) > 0
+
+
+def at_every_event(place: Path, names: list[str], stride: int, seed: int, *, handover: bool) -> list[dict[str, object]]:
+    """End jobs before everything that they do to files, or every so many, from one that the seed draws."""
+    first = random.Random(seed).randint(1, stride)  # noqa: S311
+    rows: list[dict[str, object]] = []
+    for name in names:
+        (place / name).mkdir()
+        found = dict(ends_of(place / name, name, stride, first, handover=handover))
+        faults = [f"{event}: {fault}" for event, some in found.items() for fault in some]
+        rows.append({"case": name, "ends": [f"event {event}" for event in found], "faults": faults})
+    return rows
 
 
 def measured(place: Path, names: list[str], kills: int, seed: int) -> list[dict[str, object]]:
@@ -158,7 +190,7 @@ def cases(place: Path, names: list[str]) -> dict[str, Case]:
         subprocess.run([sys.executable, "-m", "nvd_core", *carried, "-o", source], check=True, capture_output=True)
         for name, out in (("pictures", "pictures/frames"), ("film", "film/film.mp4")):
             run = ["render", source, "-o", str(place / out)]
-            made[name] = Case(run, run, place / name)
+            made[name] = Case(run, [*run, "--replace"], place / name)
         export = ["export", source, "--stmap"]
         made["stmap"] = Case(export, export, place / "source" / "stmap")
     if "windows" in names:
@@ -192,7 +224,9 @@ def ended(case: Case, way: str, after_s: float, expected: Collection[str], *, is
         if not (case.is_worker or way == "end of input"):
             process.stdin.close()
             process.stdin = None
-        time.sleep(after_s if way == "SIGKILL" else max(after_s, STARTS_S))
+        time.sleep(after_s)
+        if way != "SIGKILL":
+            until_heard(process)
         ENDS[way](process)
         if way == "end of input":
             process.stdin = None
@@ -210,6 +244,19 @@ def ended(case: Case, way: str, after_s: float, expected: Collection[str], *, is
         faults.append(f"{way} made it say {talk!r}")
     faults += [f"{way} left {path}" for path in files(case.folder) if ".part" in path or path.endswith(".lock")]
     return faults
+
+
+def until_heard(process: Process) -> None:
+    """Wait until the program handles signals: before, while the interpreter starts, it is the system that answers."""
+    status = Path(f"/proc/{process.pid}/status")
+    if not status.exists():
+        time.sleep(STARTS_S)
+        return
+    while process.poll() is None:
+        caught = next(line for line in status.read_text().splitlines() if line.startswith("SigCgt:"))
+        if int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1:
+            return
+        time.sleep(0.01)
 
 
 def files(folder: Path) -> dict[str, bytes]:

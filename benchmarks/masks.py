@@ -19,14 +19,13 @@ import numpy as np
 from nvd_core.clip import Clip, open_clip
 from nvd_core.clip.pictures import read_picture
 from nvd_core.clip.sequence import list_pictures
-from nvd_core.folder import masks_path
 from nvd_core.masks.files import coverage
-from nvd_core.metrics import mask_iou
 from nvd_core.pipeline import decompose
-from nvd_core.protocol import Metric
-from nvd_core.roto import Wanted, rotoscope
-from nvd_core.settings import Job, MaskSource, Preset, Settings
-from nvd_core.steps import finished
+from nvd_core.quality.metrics import mask_iou
+from nvd_core.roto.rotoscope import Wanted, rotoscope
+from nvd_core.spec.folder import masks_path
+from nvd_core.spec.manifest import read_manifest
+from nvd_core.spec.settings import Job, MaskSource, Preset, Settings
 
 
 def main() -> None:
@@ -50,15 +49,15 @@ def _measured(folder: Path, name: str, options: argparse.Namespace) -> str:
     true = _read(pictures)
     numbers = clip.info.numbers
     frame = _frame(options.frame, numbers, true)
-    masks = () if options.found else (MaskSource(name=name, path=str(pictures[frame]), frame=frame),)
+    masks = () if options.found else (MaskSource.of(name=name, path=str(pictures[frame]), frame=frame),)
     with tempfile.TemporaryDirectory() as place:
         wanted = Wanted(clip, numbers, masks, masks_path(Path(place)), Path(place), 2)
-        sources = finished(rotoscope(wanted), lambda _: None)
+        sources = rotoscope(wanted)
         if not sources:
             return "nothing found"
         scores = {}
         for source in sources:
-            made = _read(list_pictures(Path(source.path)))
+            made = _read(list_pictures(Path(str(source.path))))
             others = [number for number in numbers if options.found or number != frame]
             scores[source.name] = [mask_iou(made[number], true[number]) for number in others]
             if options.sheets:
@@ -71,7 +70,7 @@ def _measured(folder: Path, name: str, options: argparse.Namespace) -> str:
                 _psnr(folder, given, Path(place) / kind, options.psnr)
                 for kind, given in (
                     ("ours", sources),
-                    ("true", (MaskSource(name=name, path=str(folder / "masks" / name)),)),
+                    ("true", (MaskSource.of(name=name, path=str(folder / "masks" / name)),)),
                 )
             )
             told += f", {ours - theirs:+.2f} dB against true masks ({ours:.2f}, {theirs:.2f})"
@@ -91,7 +90,8 @@ def _frame(wanted: str, numbers: range, true: dict[int, np.ndarray]) -> int:
 
 def _psnr(folder: Path, masks: tuple[MaskSource, ...], out: Path, preset: Preset) -> float:
     job = Job(clip=str(folder / "frames"), masks=masks, settings=Settings(preset=preset))
-    return next(event.value for event in decompose(job, out) if isinstance(event, Metric) and event.name == "psnr")
+    decompose(job, out)
+    return read_manifest(out).metrics["psnr"]
 
 
 def _sheet(path: Path, clip: Clip, made: dict[int, np.ndarray]) -> None:

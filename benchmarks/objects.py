@@ -25,17 +25,16 @@ import tyro
 from jaxtyping import Float32
 from tyro.conf import FlagCreatePairsOff, UseAppendAction, arg
 
-from nvd_core.checkpoints import Checkpoints
-from nvd_core.clip import open_clip, parse_range
+from nvd_core.clip import open_clip
 from nvd_core.clip.pictures import read_rgb, write_png
-from nvd_core.costs import peak_memory_bytes
-from nvd_core.demo_clip import write_clip
-from nvd_core.errors import NvdError, UsageError
+from nvd_core.faces.demo_clip import write_clip
 from nvd_core.masks import open_mattes
-from nvd_core.parallel import WORKERS
-from nvd_core.settings import MaskSource, Settings
+from nvd_core.runtime.checkpoints import Checkpoints
+from nvd_core.runtime.costs import peak_memory_bytes
+from nvd_core.runtime.parallel import WORKERS
 from nvd_core.shot import Shot, prepare
-from nvd_core.steps import finished
+from nvd_core.spec.errors import NvdError, UsageError
+from nvd_core.spec.settings import MaskSource, Settings
 
 _PUBLISHED_HOURS: Final = {1: 1.2, 3: 2.2, 5: 3.2}
 """Of Hashing-NVD by objects, on an RTX 3090: run again, and reported, by the authors of RNA."""
@@ -70,20 +69,20 @@ def _solve(module: str, settings: Settings, task: Task) -> float:
     """CPU seconds of a whole solve."""
     solve = import_module(module).solve  # by name: only what is measured is loaded
     began = process_time()
-    finished(solve(task.shot, settings, Checkpoints.open(task.folder, "", resume=False)), lambda _: None)
+    solve(task.shot, settings, Checkpoints.open(task.folder, "", resume=False))
     return process_time() - began
 
 
 def _step(task: Task) -> float:
     """CPU seconds of a training step of the published recipe."""
-    from nvd_core.neural.footage import prepare_footage  # noqa: PLC0415 (only this needs torch)
-    from nvd_core.neural.recipe import Recipe  # noqa: PLC0415
-    from nvd_core.neural.train import Training  # noqa: PLC0415
+    from nvd_core.hashing_nvd.footage import prepare_footage  # noqa: PLC0415 (only this needs torch)
+    from nvd_core.hashing_nvd.recipe import Recipe  # noqa: PLC0415
+    from nvd_core.hashing_nvd.train import Training  # noqa: PLC0415
 
     import torch  # noqa: PLC0415 # isort: skip (after the solver, which keeps its threads from spinning)
 
     torch.set_num_threads(WORKERS)
-    footage = finished(prepare_footage(task.shot, torch.device("cpu")), lambda _: None)
+    footage = prepare_footage(task.shot, torch.device("cpu"))
     training = Training(footage, recipe=Recipe(), batch=1000, seed=0, backend="torch")
     training.step()  # the first one also sets up
     began = training.cpu_seconds
@@ -94,7 +93,7 @@ def _step(task: Task) -> float:
 
 SOLVERS: Final[dict[str, Callable[[Task], float]]] = {
     "lattice": partial(_solve, "nvd_core.lattice.solve", Settings()),
-    "lattice, refined": partial(_solve, "nvd_core.neural.solve", Settings(solver="neural", device="cpu")),
+    "lattice, refined": partial(_solve, "nvd_core.solvers.neural", Settings.of(solver="neural", device="cpu")),
     "published step": _step,
 }
 
@@ -140,7 +139,7 @@ def _write_clip(folder: Path, objects: int, frames: int) -> Masks:
                 folder / "masks" / name / path.name, np.dstack([np.rint(255 * placed[..., 3])] * 3).astype(np.uint8)
             )
         write_png(path, np.rint(picture).astype(np.uint8))
-    return tuple(MaskSource(name=name, path=str(folder / "masks" / name)) for name in [*discs, *demo.masks])
+    return tuple(MaskSource.of(name=name, path=str(folder / "masks" / name)) for name in [*discs, *demo.masks])
 
 
 def _disc(seed: int) -> Float32[np.ndarray, "side side 4"]:
@@ -156,7 +155,7 @@ def _measure(name: str, folder: Path, masks: Masks, height: int, steps: int) -> 
     """One solver on one clip; to be called in a fresh process."""
     clip = open_clip(folder / "frames")
     mattes = open_mattes(masks, clip.info)
-    shot = finished(prepare(clip, mattes, parse_range("", clip.info), height), lambda _: None)
+    shot = prepare(clip, mattes, clip.info.numbers, height)
     cpu_seconds = SOLVERS[name](Task(shot, folder / name, steps))
     return Cost(name, len(masks), cpu_seconds, (peak_memory_bytes() or 0) / 2**20)
 

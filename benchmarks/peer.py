@@ -18,26 +18,25 @@ import numpy as np
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional, UseAppendAction, arg
 
-from nvd_core.checkpoints import Checkpoints
-from nvd_core.clip import open_clip, parse_range
-from nvd_core.clip.colour import display_from_linear
+from nvd_core.clip import frames_used, open_clip
 from nvd_core.clip.pictures import write_png
-from nvd_core.compositing import look_up, rebuild
-from nvd_core.demo_clip import write_clip
-from nvd_core.errors import NvdError, UsageError
-from nvd_core.jobs import check_settings, parse_mask
+from nvd_core.faces.demo_clip import write_clip
+from nvd_core.hashing_nvd.footage import prepare_footage
+from nvd_core.hashing_nvd.from_random import STEPS
+from nvd_core.hashing_nvd.recipe import Recipe
+from nvd_core.hashing_nvd.train import CHUNK, Training
+from nvd_core.image.colour import display_from_linear
+from nvd_core.job_files import check_settings, parse_mask
 from nvd_core.lattice.solve import solve
 from nvd_core.masks import open_mattes
-from nvd_core.metrics import PooledPsnr
-from nvd_core.neural.footage import prepare_footage
-from nvd_core.neural.loop import Limits
-from nvd_core.neural.recipe import Recipe
-from nvd_core.neural.scratch import STEPS
-from nvd_core.neural.train import CHUNK, Training
-from nvd_core.parallel import WORKERS, map_ordered
-from nvd_core.settings import MaskSource, Settings, working_lines
+from nvd_core.quality.metrics import PooledPsnr
+from nvd_core.runtime.checkpoints import Checkpoints
+from nvd_core.runtime.parallel import WORKERS, map_ordered
+from nvd_core.runtime.training_loop import Limits
 from nvd_core.shot import PlateFrame, Shot, prepare
-from nvd_core.steps import finished
+from nvd_core.shot.compositing import look_up, rebuild
+from nvd_core.spec.errors import NvdError, UsageError
+from nvd_core.spec.settings import MaskSource, Settings, working_lines
 
 import torch  # isort: skip (after the solver, which keeps its threads from spinning)
 
@@ -85,7 +84,7 @@ def main(
     result = {
         "size": str(shot.size),
         "frames": len(shot.numbers),
-        "layers": shot.layers,
+        "layers": shot.names,
         "threads": WORKERS,
         "until": until,
         "batch": batch,
@@ -100,19 +99,19 @@ def _shot(clip: Path | None, masks: tuple[MaskSource, ...], settings: Settings, 
     """The clip, itself at working size, so that both sides see the same pixels and no more than these."""
     if clip is None:
         demo = write_clip(folder / "demo")
-        clip, masks = demo.frames, tuple(MaskSource(name=name, path=str(path)) for name, path in demo.masks.items())
+        clip, masks = demo.frames, tuple(MaskSource.of(name=name, path=str(path)) for name, path in demo.masks.items())
     source = open_clip(clip)
-    numbers = parse_range(settings.frames, source.info)
-    shot = finished(prepare(source, open_mattes(masks, source.info), numbers, working_lines(settings)), lambda _: None)
+    numbers = frames_used(settings.frames, source.info)
+    shot = prepare(source, open_mattes(masks, source.info), numbers, working_lines(settings))
     for number, frame, *alphas in zip(numbers, shot.frames, *shot.alphas, strict=True):
         write_png(folder / "frames" / f"{number:05}.png", frame)
-        for name, alpha in zip(shot.layers[:-1], alphas, strict=False):
+        for name, alpha in zip(shot.names[:-1], alphas, strict=False):
             write_png(folder / "masks" / name / f"{number:05}.png", np.dstack([alpha] * 3))
     shrunk = open_clip(folder / "frames")
     mattes = open_mattes(
-        [MaskSource(name=name, path=str(folder / "masks" / name)) for name in shot.layers[:-1]], shrunk.info
+        [MaskSource.of(name=name, path=str(folder / "masks" / name)) for name in shot.names[:-1]], shrunk.info
     )
-    return finished(prepare(shrunk, mattes, numbers, shot.size.height), lambda _: None)
+    return prepare(shrunk, mattes, numbers, shot.size.height)
 
 
 def _fastest(shot: Shot, until: float, folder: Path) -> Row:
@@ -128,12 +127,12 @@ def _fastest(shot: Shot, until: float, folder: Path) -> Row:
 def _lattice(whole: Shot, settings: Settings, folder: Path) -> Row:
     """Shrink the clip to the size that the preset solves at, solve, and rebuild every frame as large as it was."""
     began = time.process_time()
-    shot = finished(prepare(whole.clip, whole.mattes, whole.numbers, working_lines(settings)), lambda _: None)
-    solution = finished(solve(shot, settings, Checkpoints.open(folder, "", resume=False)), lambda _: None)
+    shot = prepare(whole.clip, whole.mattes, whole.numbers, working_lines(settings))
+    solution = solve(shot, settings, Checkpoints.open(folder, "", resume=False))
     atlases = [solution.colour(name) for name in solution.layers]
 
     def rebuilt(frame: PlateFrame) -> tuple[np.ndarray, np.ndarray]:
-        layers = solution.frame(frame.number, frame.plate, frame.mattes)
+        layers = tuple(solution.frame(frame.number, frame.plate, frame.mattes))
         surfaces = [look_up(atlas, layer.uv_atlas) for atlas, layer in zip(atlases, layers, strict=True)]
         pairs = list(zip(layers, surfaces, strict=True))
         lit = rebuild([(layer.alpha, layer.residual, surface) for layer, surface in pairs])
@@ -156,7 +155,7 @@ def _published(who: str, shot: Shot, limits: Limits, *, seconds: float, batch: i
     _talk(f"The published networks train: {who} ...")
     torch.set_num_threads(WORKERS)
     began = time.process_time()
-    footage = finished(prepare_footage(shot, torch.device("cpu")), lambda _: None)
+    footage = prepare_footage(shot, torch.device("cpu"))
     training = Training(footage, recipe=Recipe(), batch=batch, seed=0, backend="torch")
     flow = time.process_time() - began
     fit = 0.0

@@ -24,14 +24,14 @@ import tyro
 from jaxtyping import Float32, Float64
 from tyro.conf import FlagCreatePairsOff, UseAppendAction, arg
 
-from nvd_core.conventions import BACKGROUND, Size, working_size, x_from_u, y_from_v
-from nvd_core.costs import peak_memory_bytes
-from nvd_core.decomposition import Decomposition, Frame
-from nvd_core.errors import NvdError, UsageError
+from nvd_core.image.sample import resample
 from nvd_core.lattice.windows import OVERLAP, windows
 from nvd_core.pipeline import decompose
-from nvd_core.resample import resample
-from nvd_core.settings import Job, MaskSource, Settings, working_lines
+from nvd_core.result.decomposition import Decomposition, Frame
+from nvd_core.runtime.costs import peak_memory_bytes
+from nvd_core.spec.conventions import BACKGROUND, Size, working_size, x_from_u, y_from_v
+from nvd_core.spec.errors import NvdError, UsageError
+from nvd_core.spec.settings import Job, MaskSource, Settings, working_lines
 
 _SWING: Final = 600
 """Frames after which the camera is where it was."""
@@ -103,7 +103,7 @@ def main(
     with fresh:
         for name in names:
             print(f"{name} ...", file=sys.stderr, flush=True)
-            settings = Settings(memory=memory, window=window)
+            settings = Settings.of(memory=memory, window=window)
             with TemporaryDirectory() as folder:
                 fresh.submit(write_clip, Path(folder), _shrunk(name, shrink)).result()
                 costs[name] = fresh.submit(_measured, name, Path(folder), settings).result()
@@ -160,9 +160,8 @@ def camera(t: int, size: Size) -> Float64[np.ndarray, "3 3"]:
 
 def _measured(name: str, folder: Path, settings: Settings) -> Cost:
     """One clip; to be called in a fresh process."""
-    masks = (MaskSource(name="disc", path=str(folder / "mask")),)
-    for _ in decompose(Job(clip=str(folder / "frames"), masks=masks, settings=settings), folder / "out"):
-        pass
+    masks = (MaskSource.of(name="disc", path=str(folder / "mask")),)
+    decompose(Job(clip=str(folder / "frames"), masks=masks, settings=settings), folder / "out")
     peak_mib = (peak_memory_bytes() or 0) / 2**20
     decomposition = Decomposition.open(folder / "out")
     plate, count = decomposition.size, len(decomposition.manifest.source.numbers)

@@ -2,9 +2,38 @@
 
 from __future__ import annotations
 
-from . import atlas_files, chores, coverage, jobs, layers_panel, operators, panels, preferences, properties
+import sys
 
-_MODULES = (preferences, properties, operators, panels, layers_panel, coverage, atlas_files, jobs)
+if not any(name.startswith(f"{__name__}.") for name in sys.modules):
+    # Where a version is installed over another one, Blender forgets all modules of that but what came in a wheel.
+    for name in [name for name in sys.modules if f"{name}.".startswith("nvd_core.")]:
+        del sys.modules[name]
+
+from . import operators
+from .engine import tasks
+from .host import opened
+from .jobs import checks, frame_check, queue
+from .result import atlas_files, coverage, mask_view, undo
+from .source import ownership, properties
+from .ui import layers_panel, menus, objects_panel, panels, preferences, progress
+
+_MODULES = (
+    preferences,
+    properties,
+    ownership,
+    operators,
+    objects_panel,
+    panels,
+    layers_panel,
+    menus,
+    progress,
+    coverage,
+    mask_view,
+    atlas_files,
+    undo,
+    opened,
+    queue,
+)
 
 
 def register() -> None:
@@ -14,7 +43,9 @@ def register() -> None:
 
 
 def unregister() -> None:
-    """Called by Blender when the extension is disabled. What runs is told to stop; jobs can be resumed."""
-    chores.stop()
+    """Called by Blender when the extension is disabled. Running programs are stopped; jobs can be resumed."""
+    tasks.stop()
+    checks.stop()
+    frame_check.stop()
     for module in reversed(_MODULES):
         module.unregister()

@@ -16,10 +16,29 @@ if find_spec("beartype"):  # before anything of nvd_core is imported
 
 from support import job_of, solve
 
-import nvd_core.parallel  # noqa: F401 (before torch, whose threads it keeps from spinning)
-from nvd_core.conventions import Size
-from nvd_core.decomposition import Decomposition
-from nvd_core.demo_clip import DemoClip, write_clip
+from nvd_core.faces.demo_clip import DemoClip, write_clip
+from nvd_core.result.decomposition import Decomposition
+from nvd_core.runtime.host import one_thread_each
+from nvd_core.spec.conventions import Size
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Parts of a job that tests call find the process as the job would set it; before any test imports torch."""
+    context = one_thread_each()
+    context.__enter__()
+    config.add_cleanup(lambda: context.__exit__(None, None, None))
+
+
+_LONGEST_FIRST = ("gui/test_window.py", "golden/", "blender/", "worker/", "contract/", "gui/")
+"""Files that take minutes begin first, so that no core waits for the last of them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        name = item.path.relative_to(Path(__file__).parent).as_posix()
+        return next((at for at, start in enumerate(_LONGEST_FIRST) if name.startswith(start)), len(_LONGEST_FIRST))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ import numpy as np
 from support import texture, write_masks
 
 from nvd_core.clip.pictures import write_png
-from nvd_core.conventions import Size
-from nvd_core.settings import Job, MaskSource, Settings
+from nvd_core.spec.conventions import Size
+from nvd_core.spec.settings import Job, MaskSource, Settings
 
 SIZE = Size(192, 108)
 COUNT = 12
@@ -34,9 +34,9 @@ def job_of(clip: Clip, folder: Path) -> Job:
     for index, shown in enumerate(frames):
         write_png(folder / "clip" / f"clip.{index + 1:04d}.png", shown.picture)
     masks = [shown.mask for shown in frames if shown.mask is not None]
-    sources = (MaskSource(name="thing", path=str(write_masks(folder / "masks", masks))),) if masks else ()
+    sources = (MaskSource.of(name="thing", path=str(write_masks(folder / "masks", masks))),) if masks else ()
     # What has no mask here stays in the background: that it moves by itself is for the diagnosis to find.
-    return Job(clip=str(folder / "clip"), masks=sources, settings=Settings(preset="preview", find="nothing"))
+    return Job(clip=str(folder / "clip"), masks=sources, settings=Settings.of(preset="preview", find="nothing"))
 
 
 WALL = texture(Size(900, 300), seed=1)

@@ -16,7 +16,7 @@ from typing import Final
 import av
 import numpy as np
 
-from nvd_core.conventions import Size
+from nvd_core.spec.conventions import Size
 
 os.environ["SVT_LOG"] = "0"  # the AV1 encoder talks otherwise
 
@@ -149,6 +149,10 @@ FILMS: Final = (
     Film(**_H264, second=True),
     Film(**_H264, muxing={"movflags": "frag_keyframe+empty_moov"}),
     Film(codec="libx264", options=_quick("crf", "bf") | {"x264-params": "open-gop=1"}),
+    *(Film(codec=codec, container="flv", pixels="bgr24", is_full=None) for codec in ("flashsv", "flashsv2")),
+    Film(codec="cinepak", container="avi", pixels="rgb24", is_full=None),
+    Film(codec="qtrle", container="mov", pixels="rgb24", is_full=None),
+    Film(codec="rawvideo", container="avi", pixels="bgr24", is_full=None),
     *(Film(**_H265, container=container) for container in ("mp4", "mov", "mkv")),
     *(
         Film(**_H265, container=container, pixels="yuv422p10le", matrix="bt2020", transfer=14)

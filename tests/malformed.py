@@ -23,6 +23,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from nvd_core.spec.errors import CancelledError
+from nvd_core.spec.protocol import Event
+
 os.environ["SVT_LOG"] = "0"
 
 import OpenEXR
@@ -30,10 +33,10 @@ from films import FILMS, Film, write_film
 from stills import STILLS
 
 from nvd_core.clip.pictures import write_png
-from nvd_core.errors import NvdError, as_told
 from nvd_core.pipeline import decompose
-from nvd_core.protocol import Stage
-from nvd_core.settings import Job, MaskSource, Settings
+from nvd_core.spec.errors import NvdError, as_told
+from nvd_core.spec.protocol import Stage
+from nvd_core.spec.settings import Job, MaskSource, Settings
 
 HANGS_S: Final = 60
 ADDRESS_SPACE: Final = 12 << 30
@@ -351,21 +354,23 @@ SPECIALS: Final[dict[str, Callable[[Path], Path | None]]] = {
 def attempt(one: Case, out: Path) -> int:
     """Give a case to the program; a decomposition is given up once everything was read."""
     if one.result is not None:
-        from nvd_core.cli import run
+        from nvd_core.faces.cli import run
 
         return run(["render", str(one.result), "-o", str(out)])
-    masks = () if one.mask is None else (MaskSource(name="thing", path=str(one.mask)),)
-    events = decompose(Job(clip=str(one.clip), masks=masks, settings=Settings(preset="preview")), out)
+    masks = () if one.mask is None else (MaskSource.of(name="thing", path=str(one.mask)),)
+
+    def hear(event: Event) -> None:
+        if event == Stage(name="solve"):
+            raise CancelledError("Cancelled")
+
     try:
-        for event in events:
-            if isinstance(event, Stage) and event.name == "solve":
-                break
+        decompose(Job(clip=str(one.clip), masks=masks, settings=Settings(preset="preview")), out, hear)
+    except CancelledError:
+        return 0
     except (NvdError, OSError, MemoryError) as error:
         told = as_told(error)
         sys.stderr.write(f"nvd: {told}\n")
         return told.exit_code
-    finally:
-        events.close()
     return 0
 
 

@@ -11,19 +11,22 @@ import time
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from importlib import import_module
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from types import ModuleType
 
 import av
 import cv2
 import numpy as np
+import pytest
 
 from nvd_core.clip.pictures import write_png
-from nvd_core.conventions import Size
-from nvd_core.demo_clip import DemoClip
+from nvd_core.faces.demo_clip import DemoClip
 from nvd_core.pipeline import decompose
-from nvd_core.protocol import Event
-from nvd_core.settings import Job, MaskSource, Settings
+from nvd_core.spec.conventions import Size
+from nvd_core.spec.errors import CancelledError
+from nvd_core.spec.protocol import Event
+from nvd_core.spec.settings import Job, MaskSource, Settings
 
 SIZE = Size(160, 96)
 """Of the clips that tests make."""
@@ -39,8 +42,8 @@ def command(*arguments: object) -> list[str]:
 
 
 def job_of(clip: DemoClip, **settings: object) -> Job:
-    masks = tuple(MaskSource(name=name, path=str(path)) for name, path in clip.masks.items())
-    return Job(clip=str(clip.frames), masks=masks, settings=Settings(**{"preset": "preview"} | settings))
+    masks = tuple(MaskSource.of(name=name, path=str(path)) for name, path in clip.masks.items())
+    return Job(clip=str(clip.frames), masks=masks, settings=Settings.of(**{"preset": "preview"} | settings))
 
 
 def flags_of(clip: DemoClip) -> list[object]:
@@ -48,9 +51,25 @@ def flags_of(clip: DemoClip) -> list[object]:
     return [clip.frames, *(f"--mask={name}={path}" for name, path in clip.masks.items()), "--preset=preview"]
 
 
-def solve(job: Job, folder: Path, *, resume: bool = False) -> list[Event]:
+def solve(job: Job, folder: Path, *, resume: bool = False, replaces: bool = False) -> list[Event]:
     """Decompose to the end."""
-    return list(decompose(job, folder, resume=resume))
+    events: list[Event] = []
+    decompose(job, folder, events.append, resume=resume, replaces=replaces)
+    return events
+
+
+def stop(work: Callable[[Callable[[Event], object]], object], when: Callable[[Event], object]) -> list[Event]:
+    """Cancel work at the first event for which something holds; its events are returned, that one last."""
+    events: list[Event] = []
+
+    def hear(event: Event) -> None:
+        events.append(event)
+        if when(event):
+            raise CancelledError("Cancelled")
+
+    with pytest.raises(CancelledError):
+        work(hear)
+    return events
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -119,7 +138,7 @@ def write_video(
         for index, picture in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             if not is_even:
-                frame.pts, frame.time_base = 2 * index + index % 2, Fraction(1, 50)
+                frame.pts, frame.time_base = index + index // 2, Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
@@ -155,8 +174,8 @@ def sliding(folder: Path, count: int, size: Size = SIZE, step_px: int = 2) -> Pa
 
 def job_file(path: Path, job: Job) -> Path:
     """A job for the worker."""
-    masks = [{"name": mask.name, "path": mask.path} for mask in job.masks]
-    settings = {"preset": job.settings.preset, "frames": job.settings.frames}
+    masks = [{"name": mask.name, "path": str(mask.path)} for mask in job.masks]
+    settings = {"preset": job.settings.preset, "frames": str(job.settings.frames)}
     path.write_text(json.dumps({"clip": job.clip, "masks": masks, "settings": settings}))
     return path
 
@@ -170,3 +189,21 @@ def extension_module(name: str) -> ModuleType:
 
 def is_root() -> bool:
     return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def traps(folder: Path, without: set[str] | frozenset[str] = frozenset()) -> Path:
+    """A folder with a module in place of each of the standard library's and of every package that is installed."""
+    folder.mkdir()
+    names = {
+        *sys.stdlib_module_names,
+        *packages_distributions(),
+        "sitecustomize",
+        "usercustomize",
+        "bpy",
+        "nvd_blender",
+    }
+    for name in names - {"nvd_core"} - without:
+        if name.isidentifier():
+            code = f"open({str(folder.parent / 'sprung')!r}, 'a').write('{name} ')\nraise ImportError('sprung')\n"
+            (folder / f"{name}.py").write_text(code)
+    return folder

@@ -17,11 +17,15 @@ ROOT = Path(__file__).resolve().parent.parent
 BLENDERS = {"4.2.23": "3.11", "4.5.15": "3.11", "5.0.1": "3.11", "5.2.3": "3.13"}
 """Versions of bpy, and the Python that each needs."""
 
+_MOST_AT_ONCE = 4
+"""Files of tests; each may hold a Blender and a decomposition."""
+
 
 def main() -> int:
     """Set up, lint, test; the exit code is returned."""
-    with ThreadPoolExecutor(2) as pool:  # one is the network's, one the disk's
+    with ThreadPoolExecutor(3) as pool:  # most of it is the network's or the disk's time
         engine = pool.submit(environment, ".venv", sys.executable, "-e", ".[engine,blender,neural,models,dev]")
+        window = pool.submit(blender_window)
         blenders = [path for path in pool.map(blender, BLENDERS) if path]
     python = engine.result()
     for tool, *arguments in (
@@ -33,8 +37,12 @@ def main() -> int:
     ):
         if code := subprocess.run([python.with_name(tool), *arguments], cwd=ROOT, check=False).returncode:
             return code
-    named = os.environ | {"NVD_BLENDERS": os.pathsep.join(map(str, blenders))}
-    return subprocess.run([python, "-m", "pytest"], cwd=ROOT, env=named, check=False).returncode
+    named = os.environ | {"NVD_BLENDERS": os.pathsep.join(map(str, blenders))} | window.result()
+    # A file of tests shares what it has decomposed or seen in Blender, so files go to the cores, not single tests.
+    # They keep the order in which tests/conftest.py puts them.
+    workers = str(min(_MOST_AT_ONCE, os.cpu_count() or 1))
+    at_once = ["-n", workers, "--dist", "loadfile", "--no-loadscope-reorder"]
+    return subprocess.run([python, "-m", "pytest", *at_once], cwd=ROOT, env=named, check=False).returncode
 
 
 def environment(name: str, interpreter: str | Path, *packages: str) -> Path:
@@ -54,6 +62,13 @@ def blender(version: str) -> Path | None:
         print(f"skipped: Blender {version} needs Python {BLENDERS[version]}, which is not found", flush=True)
         return None
     return environment(f".venv-blender-{version}", interpreter, f"bpy=={version}")
+
+
+def blender_window() -> dict[str, str]:
+    """Where a Blender with its window is started, for the tests' environment; nothing if there is none."""
+    script = ROOT / "tests" / "gui" / "window.py"
+    found = subprocess.run([sys.executable, script], check=False, stdout=subprocess.PIPE, text=True)
+    return {"NVD_BLENDER_GUI": found.stdout.strip()} if found.returncode == 0 else {}
 
 
 def python_of(version: str) -> Path | None:

@@ -1,8 +1,8 @@
 """Operators: each reads the context, calls one function, and reports."""
 
-from . import atlas, decompose, engine, jobs, load_result, objects, render, result, workspace
+from . import atlas, decompose, engine, fields, jobs, load_result, objects, render, result, workspace
 
-_MODULES = (atlas, decompose, engine, jobs, load_result, objects, render, result, workspace)
+_MODULES = (atlas, decompose, engine, fields, jobs, load_result, objects, render, result, workspace)
 
 
 def register() -> None:

@@ -1,6 +1,6 @@
-"""What can be done with a layer's atlas: paint, save, reload, exchange, revert, edit in another program.
+"""Operators on a layer's atlas: paint, save, reload, exchange, revert, edit in another program.
 
-And with its masks, where they were carried or found: correct them.
+And on its generated masks: correct, save, reload.
 """
 
 from pathlib import Path
@@ -8,10 +8,10 @@ from typing import ClassVar, NamedTuple
 
 import bpy
 
-from nvd_core.errors import InputError, NvdError, SetupError
+from nvd_core.spec.errors import InputError, NvdError, SetupError
 
-from .. import atlas_files, carried, layers, workspace
-from ..results import atlas_nodes, path_of, results
+from ..result import atlas_files, generated_masks, layers, mask_view, paint, workspace
+from ..result.scenes import atlas_nodes, path_of, results
 
 
 class Found(NamedTuple):
@@ -22,20 +22,20 @@ class Found(NamedTuple):
 
     @property
     def atlas(self) -> bpy.types.Image:
-        """What is painted on."""
+        """Image of the layer's atlas."""
         return atlas_nodes(self.scene)[self.layer].image
 
 
 def find_layer(context: bpy.types.Context, result: str, layer: str) -> Found:
-    """A layer of a result.
+    """Find a layer of a result.
 
     Args:
-        context: whose scene is looked at first.
+        context: whose scene is searched first.
         result: name of the result's scene; if empty, the context's, else the newest.
         layer: its name; the front layer if empty.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such result or layer.
     """
     for scene in (context.scene, *results()):
         names = list(atlas_nodes(scene))
@@ -48,26 +48,16 @@ def find_layer(context: bpy.types.Context, result: str, layer: str) -> Found:
     raise InputError("There is no result to paint on", hint="Decompose a clip first.")
 
 
-def set_canvas(context: bpy.types.Context, scene: bpy.types.Scene, image: bpy.types.Image) -> None:
-    """Make a picture of a result the paint canvas here and there, and show it in the Image editors beside the shot."""
-    areas = [area for area in (context.screen.areas if context.screen else ()) if area.type == "IMAGE_EDITOR"]
-    shots = [space for area in areas if _shows_shot(space := area.spaces.active) and not space.use_image_pin]
-    for space in shots:
-        space.use_image_pin = True  # a canvas is shown in every Image editor that is not pinned
-    for one in {context.scene, scene}:
-        paint = one.tool_settings.image_paint
-        paint.mode, paint.canvas = "IMAGE", image
-    for space in shots:
-        space.use_image_pin = False
-    for area in areas:
-        space = area.spaces.active
-        if not _shows_shot(space):
-            space.image, space.ui_mode = image, "PAINT"
-            workspace.fit(context.window, area)
+def _file_of(found: Found) -> Path:
+    """Path of a layer's atlas.
 
-
-def _shows_shot(space: bpy.types.SpaceImageEditor) -> bool:
-    return space.image is not None and space.image.type == "COMPOSITING"
+    Raises:
+        InputError: the artist has put a new picture there that has no file yet.
+    """
+    path = path_of(found.atlas)
+    if path is None:
+        raise InputError(f"The picture {found.atlas.name!r} has no file yet", hint="Save it in the Image Editor first.")
+    return path
 
 
 class OfLayer:
@@ -99,7 +89,8 @@ class NVD_OT_paint_atlas(OfLayer, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context, found: Found) -> None:
         """Set the canvas."""
-        set_canvas(context, found.scene, found.atlas)
+        mask_view.end(found.scene)
+        workspace.set_canvas(context.window, found.scene, found.atlas)
 
 
 class NVD_OT_save_atlas(OfLayer, bpy.types.Operator):
@@ -120,7 +111,7 @@ class NVD_OT_reload_atlas(OfLayer, bpy.types.Operator):
     bl_label = "Reload Atlas"
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Ask first where something would be lost."""
+        """Show a dialog if unsaved paint would be lost."""
         try:
             has_paint = find_layer(context, self.result, self.layer).atlas.is_dirty
         except NvdError:
@@ -129,10 +120,9 @@ class NVD_OT_reload_atlas(OfLayer, bpy.types.Operator):
 
     def run(self, _context: bpy.types.Context, found: Found) -> None:
         """Reload it."""
-        if not path_of(found.atlas).is_file():
-            raise InputError(
-                "The atlas's file is gone", where=path_of(found.atlas), hint="Save it here to have it back."
-            )
+        path = _file_of(found)
+        if not path.is_file():
+            raise InputError("The atlas's file is gone", where=path, hint="Save it here to have it back.")
         atlas_files.reload(found.scene, found.layer)
 
 
@@ -152,7 +142,7 @@ class NVD_OT_revert_atlas(OfLayer, bpy.types.Operator):
 
 
 class NVD_OT_exchange_atlas(OfLayer, bpy.types.Operator):
-    """Use another picture as the atlas, of any size: one that was painted elsewhere, or another version"""
+    """Use another picture of the same shape as the atlas: one that was painted elsewhere, or another version"""
 
     bl_idname = "nvd.exchange_atlas"
     bl_label = "Use Another File"
@@ -170,8 +160,9 @@ class NVD_OT_exchange_atlas(OfLayer, bpy.types.Operator):
         path = Path(bpy.path.abspath(self.filepath))
         if not path.is_file():
             raise InputError("There is no such picture", where=path, hint="Choose a file.")
-        atlas_files.exchange(found.scene, found.layer, path)
-        set_canvas(context, found.scene, found.atlas)
+        if said := atlas_files.exchange(found.scene, found.layer, path):
+            self.report({"INFO"}, said)
+        workspace.set_canvas(context.window, found.scene, found.atlas)
 
 
 class NVD_OT_edit_atlas_elsewhere(OfLayer, bpy.types.Operator):
@@ -186,19 +177,20 @@ class NVD_OT_edit_atlas_elsewhere(OfLayer, bpy.types.Operator):
             raise SetupError(
                 "Blender does not know your image editor", hint="Name it in Preferences, File Paths, Applications."
             )
-        if atlas_files.is_newer_on_disk(found.atlas):
+        path = _file_of(found)
+        if paint.is_newer_on_disk(found.atlas):
             raise InputError(
                 "Another program has saved this atlas",
-                where=path_of(found.atlas),
+                where=path,
                 hint="Reload it, or save yours first.",
             )
         if found.atlas.is_dirty:
             found.atlas.save()
-        bpy.ops.image.external_edit(filepath=str(path_of(found.atlas)))
+        bpy.ops.image.external_edit(filepath=str(path))
 
 
 class NVD_OT_correct_mask(OfLayer, bpy.types.Operator):
-    """Paint this frame's mask better, white for the object. The next Decompose keeps it so, and carries it on"""
+    """Paint this frame's mask better: it lies in red over the shot. The next Decompose keeps and carries it"""
 
     bl_idname = "nvd.correct_mask"
     bl_label = "Correct Mask"
@@ -206,7 +198,26 @@ class NVD_OT_correct_mask(OfLayer, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context, found: Found) -> None:
         """Set the canvas."""
-        set_canvas(context, found.scene, carried.mask_of(found.scene, found.layer))
+        mask_view.begin(context.window, found.scene, found.layer)
+
+
+class NVD_OT_mask_brush(OfLayer, bpy.types.Operator):
+    """What the brush paints"""
+
+    bl_idname = "nvd.mask_brush"
+    bl_label = "Brush"
+
+    is_object: bpy.props.BoolProperty(name="Object", description="Whether it adds to the object")
+
+    @classmethod
+    def description(cls, _context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
+        """Tooltip of the brush."""
+        return "Paint what is the object" if properties.is_object else "Paint what is not the object"
+
+    def run(self, _context: bpy.types.Context, found: Found) -> None:
+        """Choose its colours."""
+        colours = mask_view.OBJECT, mask_view.NOT_OBJECT
+        mask_view.set_brush(found.scene, *(colours if self.is_object else colours[::-1]))
 
 
 class NVD_OT_save_masks(OfLayer, bpy.types.Operator):
@@ -217,7 +228,23 @@ class NVD_OT_save_masks(OfLayer, bpy.types.Operator):
 
     def run(self, _context: bpy.types.Context, found: Found) -> None:
         """Save them."""
-        carried.save(carried.unsaved(found.scene, found.layer))
+        generated_masks.save(generated_masks.unsaved(found.scene, found.layer))
+
+
+class NVD_OT_reload_masks(OfLayer, bpy.types.Operator):
+    """Read the masks again that another program has saved. What was painted on them here is lost"""
+
+    bl_idname = "nvd.reload_masks"
+    bl_label = "Reload Masks"
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Ask first."""
+        return context.window_manager.invoke_confirm(self, event)
+
+    def run(self, _context: bpy.types.Context, found: Found) -> None:
+        """Reload them."""
+        for mask in generated_masks.newer(found.scene, found.layer):
+            atlas_files.reload_mask(mask)
 
 
 class _Switch(OfLayer):
@@ -250,6 +277,8 @@ class NVD_OT_solo_layer(_Switch, bpy.types.Operator):
 register, unregister = bpy.utils.register_classes_factory(
     (
         NVD_OT_paint_atlas, NVD_OT_save_atlas, NVD_OT_reload_atlas, NVD_OT_revert_atlas, NVD_OT_exchange_atlas,
-        NVD_OT_edit_atlas_elsewhere, NVD_OT_correct_mask, NVD_OT_save_masks, NVD_OT_show_layer, NVD_OT_solo_layer,
+        NVD_OT_edit_atlas_elsewhere, NVD_OT_correct_mask, NVD_OT_mask_brush, NVD_OT_save_masks,
+        NVD_OT_reload_masks,
+        NVD_OT_show_layer, NVD_OT_solo_layer,
     )
 )  # fmt: skip

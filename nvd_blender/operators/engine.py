@@ -6,14 +6,16 @@ from typing import ClassVar
 
 import bpy
 
-from nvd_core.errors import NvdError, as_told
+from nvd_core.spec.errors import NvdError, as_told
 
-from .. import chores, engine, installation, platforms
-from ..labels import paragraph
+from ..engine import location, tasks
+from ..engine.lockfile import locked
+from ..host.labels import paragraph
+from ..jobs import installation
 
 _DIALOG_PX = 460
 _UNPACKED = 3
-"""How many times as large packages are when they are unpacked."""
+"""Size of unpacked packages, relative to their download."""
 
 
 class _Chore:
@@ -21,8 +23,8 @@ class _Chore:
 
     bl_options: ClassVar = {"INTERNAL"}
 
-    def run(self, begin: Callable[[], chores.Chore]) -> set[str]:
-        """Begin it and report what there is to say."""
+    def run(self, begin: Callable[[], tasks.Task]) -> set[str]:
+        """Start a chore, without a window wait for its end, and report an error."""
         try:
             chore = begin()
             while bpy.app.background and chore.state == "running":
@@ -36,7 +38,7 @@ class _Chore:
         return {"FINISHED"}
 
     def ask(self, context: bpy.types.Context, refuse: Callable[[], object], yes: str) -> set[str]:
-        """Ask first, unless it is refused anyway."""
+        """Show a dialog, or report an error if the action is refused anyway."""
         try:
             refuse()
         except NvdError as error:
@@ -45,7 +47,7 @@ class _Chore:
         return context.window_manager.invoke_props_dialog(self, width=_DIALOG_PX, title=self.bl_label, confirm_text=yes)
 
     def draw(self, _context: bpy.types.Context) -> None:
-        """What is asked."""
+        """Draw the question of the dialog."""
         for text in self.question():
             paragraph(self.layout, text, width_px=_DIALOG_PX)
 
@@ -58,29 +60,33 @@ class NVD_OT_install_engine(_Chore, bpy.types.Operator):
 
     neural: bpy.props.BoolProperty(name="Neural solver", description="Install torch, too")
     offline: bpy.props.StringProperty(name="Offline wheel folder", description="The only source, if named")
+    own_settings: bpy.props.BoolProperty(name="Pip's settings", description="Take the index from pip's settings")
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
-        """Say what will be downloaded, and where to."""
+        """Show a dialog with the download and its folder."""
         return self.ask(context, lambda: installation.plan(neural=self.neural, offline=self._source()), "Install")
 
     def question(self) -> list[str]:
-        """What is downloaded, where it goes, what it needs."""
-        source = self._source()
-        megabytes = platforms.download_mb(neural=self.neural)
+        """Text of the dialog: size of the download, folder, and space that it needs."""
+        source, lock = self._source(), locked(neural=self.neural)
+        index = "the index of pip's settings" if self.own_settings else "Python's package registry"
         return [
-            f"The packages are taken from {source}; nothing is downloaded."
+            f"{lock.amount}, are taken from {source}; nothing is downloaded."
             if source
-            else f"Up to about {megabytes} MB are downloaded from Python's package registry.",
-            f"They take about {_UNPACKED * megabytes} MB in {engine.private().folder}.",
+            else f"{lock.amount}, are downloaded from {index}.",
+            f"They are these and no others, and each is checked by its hash: {', '.join(lock.packages)}.",
+            f"They take about {_UNPACKED * lock.megabytes:.0f} MB in {location.private().folder}.",
             "It needs no administrator's rights, and Blender can be used meanwhile.",
         ]
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         """Begin."""
-        return self.run(lambda: installation.install(neural=self.neural, offline=self._source()))
+        return self.run(
+            lambda: installation.install(neural=self.neural, offline=self._source(), own_settings=self.own_settings)
+        )
 
     def _source(self) -> Path | None:
-        return Path(bpy.path.abspath(self.offline)) if self.offline else None
+        return location.full_path(self.offline, "The wheel folder") if self.offline else None
 
 
 class NVD_OT_remove_engine(_Chore, bpy.types.Operator):
@@ -90,12 +96,12 @@ class NVD_OT_remove_engine(_Chore, bpy.types.Operator):
     bl_label = "Remove Engine"
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
-        """Say what will be deleted."""
+        """Show a dialog with the folder that is deleted."""
         return self.ask(context, installation.refuse_while_running, "Remove")
 
     def question(self) -> list[str]:
-        """What is deleted."""
-        return [f"{engine.private().folder} is deleted. It can be installed again at any time."]
+        """Text of the dialog: folder that is deleted."""
+        return [f"{location.private().folder} is deleted. It can be installed again at any time."]
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         """Begin."""
@@ -122,12 +128,12 @@ class NVD_OT_cancel_engine(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        """Only while something runs."""
-        return chores.running()
+        """Only while a chore is running."""
+        return tasks.running()
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        """End the programs."""
-        chores.latest().cancel()
+        """Cancel the running chore."""
+        tasks.latest().cancel()
         return {"FINISHED"}
 
 

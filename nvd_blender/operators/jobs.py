@@ -1,20 +1,22 @@
-"""What can be done with a job: Cancel, Resume, Load, Forget, Copy Diagnostics, Open Log."""
+"""Operators on a job: Cancel, Resume, Load, Forget, Copy Diagnostics, Open Log."""
 
 from pathlib import Path
 from typing import ClassVar
 
 import bpy
 
-from nvd_core.errors import NvdError, as_told
+from nvd_core.spec.errors import NvdError, as_told, shown
 
-from .. import diagnostics, jobs
-from ..job import Job
+from ..jobs import diagnostics, queue
+from ..jobs.job import Job
+from ..source import footage
+from ..source.mattes import masks_of
 
 
 def report(operator: bpy.types.Operator, job: Job) -> set[str]:
-    """Tell how a job went; without a window, wait for that."""
+    """Report a job's warnings and error; without a window, wait for its end first."""
     if bpy.app.background:
-        jobs.wait_for(job)
+        queue.wait_for(job)
     for warning in job.warnings:
         operator.report({"WARNING"}, warning)
     if job.error:
@@ -30,7 +32,7 @@ class _OfJob:
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Do it, or say why not."""
-        found = jobs.find(self.job)
+        found = queue.find(self.job)
         if found is None:
             self.report({"ERROR"}, "There is no such job any more")
             return {"CANCELLED"}
@@ -51,7 +53,7 @@ class NVD_OT_cancel(_OfJob, bpy.types.Operator):
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
         """Only while a job runs or waits."""
-        return jobs.any_running()
+        return queue.any_running()
 
     def run(self, _context: bpy.types.Context, job: Job) -> set[str]:
         """Ask the worker to stop."""
@@ -62,14 +64,19 @@ class NVD_OT_cancel(_OfJob, bpy.types.Operator):
 
 
 class NVD_OT_resume_job(_OfJob, bpy.types.Operator):
-    """Take the same job up where it was, with the settings it was started with"""
+    """Take the same job up where it was, with the settings it was started with and the masks as they are now"""
 
     bl_idname = "nvd.resume_job"
     bl_label = "Resume"
 
     def run(self, _context: bpy.types.Context, job: Job) -> set[str]:
         """Start the worker again."""
-        return report(self, job if job.is_active else jobs.resume(job))
+        if job.is_active:
+            return report(self, job)
+        shown = footage.showing(job.record)
+        if shown and (shown.name != job.record.name or not len(shown.asked.masks)):
+            shown = None  # another strip or no objects: keep the record's masks, perhaps the only copy
+        return report(self, queue.resume(job, masks_of(shown) if shown else None))
 
 
 class NVD_OT_load_job(_OfJob, bpy.types.Operator):
@@ -80,7 +87,7 @@ class NVD_OT_load_job(_OfJob, bpy.types.Operator):
 
     def run(self, _context: bpy.types.Context, job: Job) -> set[str]:
         """Build its scene."""
-        jobs.load(job)
+        queue.load(job)
         return report(self, job)
 
 
@@ -94,7 +101,7 @@ class NVD_OT_forget_job(_OfJob, bpy.types.Operator):
         """Remove its record."""
         if job.is_active:
             return {"CANCELLED"}
-        jobs.forget(job)
+        queue.forget(job)
         return {"FINISHED"}
 
 
@@ -121,9 +128,9 @@ class NVD_OT_open_log(bpy.types.Operator):
     folder: bpy.props.StringProperty(name="Folder", description="Where the log lies", subtype="DIR_PATH")
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        """Hand it to the system."""
+        """Open the folder of the log."""
         if not Path(self.folder).is_dir():
-            self.report({"ERROR"}, f"The log is gone ({self.folder}).")
+            self.report({"ERROR"}, shown(f"The log is gone ({self.folder})."))
             return {"CANCELLED"}
         return bpy.ops.wm.path_open(filepath=self.folder)
 

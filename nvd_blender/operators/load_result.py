@@ -5,22 +5,27 @@ from typing import ClassVar
 
 import bpy
 
-from nvd_core.errors import InputError, NvdError
-from nvd_core.folder import read_manifest
+from nvd_core.spec.errors import InputError, NvdError, as_told, shown
+from nvd_core.spec.manifest import read_manifest
 
-from ..compositor import load_result
+from ..jobs import frame_check
+from ..result import atlas_check
+from ..result.compositor import check_files, load_result
+from ..result.scenes import folder_of
 
 
 def load_whole(folder: Path) -> bpy.types.Scene:
-    """Load a decomposition, if all that its scene shows is there; nothing is made otherwise.
+    """Load a decomposition if none of its files is missing; otherwise create nothing in Blender.
 
     Raises:
-        InputError: it is none, is not finished, or something of it is missing.
+        InputError: it is none, is not finished, or something of it is missing, or an atlas cannot be used.
     """
     manifest = read_manifest(folder)
     for number in manifest.source.numbers:
         if not (frame := manifest.frame_path(folder, number)).is_file():
             raise InputError("The decomposition lacks a file", where=frame, hint="Copy all of its folder.")
+    check_files(folder, manifest)
+    atlas_check.check_all(folder, manifest)
     return load_result(folder)
 
 
@@ -43,10 +48,11 @@ class NVD_OT_load_result(bpy.types.Operator):
         """Build its scene."""
         try:
             scene = load_whole(Path(bpy.path.abspath(self.directory)))
-        except NvdError as error:
-            self.report({"ERROR"}, str(error))
+        except (NvdError, OSError, MemoryError) as error:
+            self.report({"ERROR"}, str(as_told(error)))
             return {"CANCELLED"}
-        self.report({"INFO"}, f"The result is in the scene {scene.name}")
+        frame_check.begin(folder_of(scene))
+        self.report({"INFO"}, shown(f"The result is in the scene {scene.name}"))
         return {"FINISHED"}
 
 

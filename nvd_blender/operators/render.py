@@ -1,14 +1,17 @@
 """Render Result: the edited shot as files, by Blender's own renderer, and those above the strip it comes from."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
 import bpy
 
-from nvd_core.errors import InputError, NvdError
+from nvd_core.spec.errors import InputError, NvdError, shown
 
-from .. import compat, edit
-from ..results import folder_of, plate_of
+from ..host import compat
+from ..host.timers import lasting
+from ..result import conform
+from ..result.scenes import folder_of, plate_of
 
 _ENDS: Final = (bpy.app.handlers.render_complete, bpy.app.handlers.render_cancel)
 
@@ -40,7 +43,7 @@ class NVD_OT_render_result(bpy.types.Operator):
         try:
             if bpy.app.is_job_running("RENDER"):
                 raise InputError("Blender is rendering", hint="Wait until that has ended, or cancel it with Esc.")
-            scene = edit.named(self.result)
+            scene = conform.named(self.result)
             target = _prepare(scene, self.kind)
         except (NvdError, OSError) as error:
             self.report({"ERROR"}, str(error))
@@ -51,12 +54,12 @@ class NVD_OT_render_result(bpy.types.Operator):
         else:
             _wait(scene.name, target)
             bpy.ops.render.render("INVOKE_DEFAULT", animation=True, scene=scene.name)
-        self.report({"INFO"}, f"The shot goes to {target.parent}")
+        self.report({"INFO"}, shown(f"The shot goes to {target.parent}"))
         return {"FINISHED"}
 
 
 def _prepare(scene: bpy.types.Scene, kind: str) -> Path:
-    """Set a result's output to a folder that is not there yet; its last file is returned.
+    """Set a result's output to a new folder; return the path of its last file.
 
     Raises:
         InputError: the decomposition or the plate is gone.
@@ -83,30 +86,34 @@ def _prepare(scene: bpy.types.Scene, kind: str) -> Path:
 
 
 def _wait(scene: str, target: Path) -> None:
-    """Put the files into the edit once Blender has rendered them; from a timer, as handlers must not change data."""
+    """Add the files to the edit once Blender has rendered them; by a timer, as handlers must not change data."""
 
+    @lasting(None)
     def ended(*_: object) -> None:
         bpy.app.timers.register(add, first_interval=0.1)
 
+    @lasting(None)
     def add() -> None:
         for handlers in _ENDS:
             if ended in handlers:
                 handlers.remove(ended)
-        _add(scene, target)
+        windows = bpy.context.window_manager.windows
+        with bpy.context.temp_override(window=windows[0]) if windows else nullcontext():  # a timer has no window
+            _add(scene, target)
 
     for handlers in _ENDS:
         handlers.append(ended)
 
 
 def _add(scene: str, target: Path) -> None:
-    """Put what was rendered above the strip that it comes from; a render that was cancelled has no last file."""
+    """Add the rendered files above their strip; a cancelled render has no last file and is ignored."""
     result = bpy.data.scenes.get(scene)
     if result is None or not target.is_file():
         return
     try:
-        place = edit.place_of(result)
+        place = conform.place_meant(bpy.context, result)
     except InputError:
-        return  # the clip is in no timeline: the files are what was wanted
+        return  # the clip is in no timeline: only the files were wanted
 
     def new(strips: Any, channel: int, start: int) -> Any:  # noqa: ANN401 (a strip's class differs)
         options = {"name": target.parent.parent.name, "channel": channel, "frame_start": start}
@@ -121,7 +128,7 @@ def _add(scene: str, target: Path) -> None:
         compat.trim(strip, start, start + len(numbers))
         return strip
 
-    edit.add_above(place, new)
+    conform.add_above(place, new)
     bpy.ops.ed.undo_push(message="Render Result")
 
 

@@ -1,14 +1,14 @@
-"""Clips: what they are, and how a path becomes one."""
+"""Clips, decoded from video files and picture sequences."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from nvd_core.clip.sequence import is_sequence, open_sequence
-from nvd_core.clip.types import Clip, ClipInfo, Plate, parse_range
+from nvd_core.clip.types import Clip, ClipInfo, Plate, frames_used
 from nvd_core.clip.video import open_video
 
-__all__ = ["Clip", "ClipInfo", "Plate", "open_clip", "parse_range"]
+__all__ = ["Clip", "ClipInfo", "Plate", "frames_used", "open_clip"]
 
 
 def open_clip(path: Path, fps: float | None = None) -> Clip:

@@ -1,10 +1,11 @@
-"""Picture sequences: folders, patterns and single pictures."""
+"""Clips of pictures: a folder, a pattern (``shot.####.exr``) or a single picture."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from collections.abc import Sequence as Ordered
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -12,13 +13,13 @@ from typing import final
 
 from nvd_core.clip.pictures import NAMES, SUFFIXES, read_rgb
 from nvd_core.clip.types import ClipInfo, Plate
-from nvd_core.conventions import Size
-from nvd_core.errors import InputError
+from nvd_core.image.geometry import size_of
+from nvd_core.spec.errors import InputError
+from nvd_core.spec.patterns import has_number, numbered
 
-_PATTERN = re.compile(r"#+|%0?\d*d")
 _NUMBERED = re.compile(r"^(?P<prefix>.*?)(?P<number>\d+)$", re.DOTALL)
 _MINUS = re.compile(r"(^|[\W_])-$")
-"""How a name goes before a number below zero; after a letter or digit, it is a hyphen."""
+"""End of the name before a number below zero; after a letter or digit, it is a hyphen."""
 
 
 def is_sequence(path: Path) -> bool:
@@ -27,50 +28,60 @@ def is_sequence(path: Path) -> bool:
 
 
 def is_pattern(path: Path) -> bool:
-    """Whether a path stands for many files; a file whose own name looks like that does not."""
-    return bool(_PATTERN.search(path.name)) and not path.is_file()
+    """Whether a path is a pattern that stands for many files; an existing file of that name is none."""
+    return has_number(path.name) and not path.is_file()
 
 
 def safe_name(text: str) -> str:
-    """A name for files: letters, digits, ``_`` and ``-`` only, never empty, and no longer than file systems bear."""
+    """Turn text into a file name: letters, digits, ``_`` and ``-`` only, never empty, short enough for file systems."""
     safe = re.sub(r"[^\w-]+", "_", text).strip("_")[:60]
     return safe.encode()[:180].decode(errors="ignore") or "clip"  # layer, number and more are yet to be added
 
 
 def list_pictures(
-    path: Path, suffixes: tuple[str, ...] = SUFFIXES, names: str = NAMES, used: range | None = None
+    path: Path, suffixes: tuple[str, ...] = SUFFIXES, names: str = NAMES, *, complete: bool = True
 ) -> dict[int, Path]:
-    """Frame number to file of a folder, a pattern or one picture.
+    """List the files of a folder, a pattern or one picture, by frame number.
 
     Args:
-        path: of these.
+        path: of the folder, pattern or picture.
         suffixes: of the files that count in a folder.
-        names: of their kinds, for users.
-        used: numbers that matter, where a gap is none elsewhere; by default all.
+        names: of their formats, for messages.
+        complete: whether a gap in the numbers is an error.
 
     Raises:
         InputError: there is nothing, or more than one sequence, or a gap in the numbers.
     """
     if path.is_dir():
-        found = _only_sequence(path, suffixes, names)
+        files = _only_sequence(path, suffixes, names)
     elif is_pattern(path):
-        found = _matching(path)
+        files = _matching(path)
     elif path.is_file():
         number = _NUMBERED.match(path.stem)
         return {int(number["number"]) if number else 1: path}
     else:
         raise InputError("There is no such clip", where=path, hint="Check the path.")
-    found = dict(sorted(found.items()))
-    missing = [(a + 1, b - 1) for a, b in pairwise(found) if b - a > 1]
-    if used is not None:
-        missing = [(a, b) for a, b in missing if a < used.stop and b >= used.start]
-    if missing:
-        shown = ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in missing[:5]) + (", …" if missing[5:] else "")
-        raise InputError(f"The sequence lacks frames {shown}", where=path, hint="Render them again.")
-    return found
+    files = dict(sorted(files.items()))
+    gaps = [range(a + 1, b) for a, b in pairwise(files) if b - a > 1]
+    if gaps and complete:
+        raise InputError(f"The sequence lacks frames {_spans(gaps)}", where=path, hint="Render them again.")
+    return files
+
+
+def spans(numbers: Ordered[int]) -> str:
+    """Write ascending numbers as ranges: ``2, 4-6``."""
+    starts = [at for at in range(len(numbers)) if at == 0 or numbers[at] != numbers[at - 1] + 1]
+    return _spans([range(numbers[a], numbers[b - 1] + 1) for a, b in pairwise([*starts, len(numbers)])])
+
+
+def _spans(ranges: Ordered[range]) -> str:
+    """Write at most five ranges."""
+    shown = [f"{one[0]}" if len(one) == 1 else f"{one[0]}-{one[-1]}" for one in ranges[:5]]
+    return ", ".join(shown + (["…"] if ranges[5:] else []))
 
 
 def _only_sequence(folder: Path, suffixes: tuple[str, ...], names: str) -> dict[int, Path]:
+    """List the one picture sequence of a folder."""
     groups: dict[tuple[str, str], list[tuple[int, Path]]] = defaultdict(list)
     pictures = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in suffixes and file.name[0] != "."]
     for file in pictures:
@@ -91,18 +102,15 @@ def _only_sequence(folder: Path, suffixes: tuple[str, ...], names: str) -> dict[
 
 
 def _matching(pattern: Path) -> dict[int, Path]:
-    start, end = _PATTERN.split(pattern.name, maxsplit=1)
-    shape = re.compile(re.escape(start) + r"(\d+)" + re.escape(end))
-    folder = pattern.parent
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    found = [(int(match[1]), file) for file in files if (match := shape.fullmatch(file.name))]
+    """List the files that match a pattern."""
+    found = numbered(pattern)
     if not found:
         raise InputError("No picture fits the pattern", where=pattern, hint="Check the path.")
     return _one_each(found)
 
 
 def _one_each(files: list[tuple[int, Path]]) -> dict[int, Path]:
-    """Files by their numbers, which must differ in more than leading zeros."""
+    """Index files by their numbers, which must differ in more than leading zeros."""
     found = dict(files)
     for number, file in files:
         if found[number] != file:
@@ -114,7 +122,7 @@ def _one_each(files: list[tuple[int, Path]]) -> dict[int, Path]:
 @final
 @dataclass(frozen=True)
 class Sequence:
-    """A clip made of one picture a frame."""
+    """Clip of one picture a frame."""
 
     info: ClipInfo
 
@@ -124,14 +132,14 @@ class Sequence:
             file = self.info.files[number - self.info.first]
             with self.info.unchanged.reading(file):
                 plate = read_rgb(file)
-            size = Size(plate.shape[1], plate.shape[0])
+            size = size_of(plate)
             if size != self.info.size:
                 raise InputError(f"The frame is {size}, the clip is {self.info.size}", where=file, hint="Use one size.")
             yield plate
 
 
 def open_sequence(path: Path, fps: float | None) -> Sequence:
-    """Open pictures as a clip; the size is that of the first.
+    """Open pictures as a clip of the first one's size.
 
     Raises:
         InputError: see :func:`list_pictures`; or the first picture cannot be read.
@@ -145,7 +153,7 @@ def open_sequence(path: Path, fps: float | None) -> Sequence:
         ClipInfo(
             path=path,
             name=safe_name(prefix or files[first].absolute().parent.name),
-            size=Size(plate.shape[1], plate.shape[0]),
+            size=size_of(plate),
             fps=fps or 24.0,
             first=first,
             count=len(files),

@@ -1,4 +1,4 @@
-"""What every clip answers, whatever it is made of."""
+"""Facts of a clip, and the protocol by which every kind of clip decodes its frames."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import numpy as np
 from jaxtyping import Num
 
 from nvd_core.clip.unchanged import Unchanged
-from nvd_core.conventions import Size
-from nvd_core.errors import InputError
-from nvd_core.protocol import Caution
+from nvd_core.spec.choices.amounts import FrameRange
+from nvd_core.spec.conventions import Size
+from nvd_core.spec.errors import InputError
+from nvd_core.spec.protocol import Caution
 
 Plate = Num[np.ndarray, "height width 3"]
 """One frame as it was read: integers are display-encoded sRGB, floats scene-linear Rec.709."""
@@ -21,7 +22,7 @@ Plate = Num[np.ndarray, "height width 3"]
 
 @dataclass(frozen=True)
 class ClipInfo:
-    """The facts of a clip that do not need a frame to be decoded.
+    """Facts of a clip, known as soon as it is open.
 
     Attributes:
         path: what the user named: a file, a folder or a pattern.
@@ -31,11 +32,12 @@ class ClipInfo:
         first: number of the first frame, as the plate counts (files by their names, videos from 1).
         count: number of frames.
         files: every file that the content comes from, in order.
-        turned: degrees, counterclockwise, by which metadata turn what is stored; frames are upright.
+        turned: rotation from stored to upright frames by metadata, degrees counterclockwise; frames are upright.
         is_even: whether all frames last equally long.
         is_linear: whether frames are scene-linear light rather than display-encoded.
-        cautions: what its owner should know of it.
-        unchanged: its files as they were when they were first read; its masks' files, too.
+        unlike: why Blender shows other pictures than these; empty if it does not.
+        cautions: warnings about the file.
+        unchanged: guards its files, and its masks', against changes while they are in use.
     """
 
     path: Path
@@ -48,6 +50,7 @@ class ClipInfo:
     turned: int = 0
     is_even: bool = True
     is_linear: bool = False
+    unlike: str = ""
     cautions: tuple[Caution, ...] = ()
     unchanged: Unchanged = field(default_factory=Unchanged, repr=False, compare=False)
 
@@ -57,17 +60,17 @@ class ClipInfo:
         return range(self.first, self.first + self.count)
 
     def file(self, number: int) -> Path:
-        """The file that a frame is in."""
+        """File of a frame."""
         return self.files[number - self.first] if len(self.files) == self.count else self.files[0]
 
 
 @runtime_checkable
 class Clip(Protocol):
-    """A source of frames. Frames are decoded when they are asked for and not kept."""
+    """Source of frames, which are decoded on demand and not kept."""
 
     @property
     def info(self) -> ClipInfo:
-        """The clip's facts."""
+        """Facts of the clip."""
         ...
 
     def frames(self, numbers: Iterable[int]) -> Iterator[Plate]:
@@ -79,22 +82,18 @@ class Clip(Protocol):
         ...
 
 
-def parse_range(text: str, info: ClipInfo) -> range:
-    """The plate frame numbers of ``"A-B"`` or ``"A"``, both ends included; all of them for ``""``.
+def frames_used(wanted: FrameRange, info: ClipInfo) -> range:
+    """Plate numbers of a range of the clip's frames.
 
     Raises:
-        InputError: the range is not of that form or reaches beyond the clip.
+        InputError: the range is empty or reaches beyond the clip.
     """
-    if not text:
+    if wanted.first is None or wanted.last is None:
         return info.numbers
-    first, _, last = text.partition("-")
-    try:
-        wanted = range(int(first), int(last or first) + 1)
-    except ValueError:
-        raise InputError(f"{text!r} is no frame range", hint="Write it as 1001-1050.") from None
-    if not wanted or wanted[0] < info.numbers[0] or wanted[-1] > info.numbers[-1]:
+    numbers = range(wanted.first, wanted.last + 1)
+    if not numbers or numbers[0] < info.numbers[0] or numbers[-1] > info.numbers[-1]:
         raise InputError(
-            f"Frames {text} are not in the clip, which has {info.numbers[0]}-{info.numbers[-1]}",
+            f"Frames {wanted} are not in the clip, which has {info.numbers[0]}-{info.numbers[-1]}",
             where=info.path,
         )
-    return wanted
+    return numbers

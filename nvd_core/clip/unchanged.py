@@ -1,4 +1,4 @@
-"""Files that are read more than once in a job must be the same each time, or what comes of them is of two clips."""
+"""Guard files that a job reads more than once against changes in between, which would mix two clips."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
-from nvd_core.errors import InputError
+from nvd_core.spec.errors import InputError
 
 
 @final
 @dataclass(frozen=True)
 class Unchanged:
-    """Size and time of the files that were read, as they were before they were first read.
+    """Size and modification time of files, as they were before they were first read.
 
     Not their inodes, which some network disks make up anew each time.
     """
@@ -23,22 +23,22 @@ class Unchanged:
 
     @contextmanager
     def reading(self, path: Path) -> Iterator[None]:
-        """To be held while a file is read.
+        """Guard a file while it is read.
 
         Raises:
-            InputError: it is not as it was, before or afterwards.
+            InputError: it has changed since it was first read, before or after this reading.
         """
         self.check(path)
         yield
         self.check(path)
 
     def check(self, path: Path) -> None:
-        """See :meth:`reading`."""
+        """Refuse a file that has changed since it was first read; see :meth:`reading`."""
         try:
             status = path.stat()
         except (OSError, ValueError) as error:
             if path not in self._seen:
-                return  # whoever reads it says what is wrong
+                return  # reading it will raise the error
             raise InputError("The file is gone", where=path, hint="Put it back, and resume.") from error
         stamp = status.st_size, status.st_mtime_ns
         if self._seen.setdefault(path, stamp) != stamp:
@@ -46,6 +46,6 @@ class Unchanged:
             raise InputError("The file was changed while it was in use", where=path, hint=hint)
 
     def check_all(self) -> None:
-        """See :meth:`reading`."""
+        """Check every file that was read; see :meth:`reading`."""
         for path in list(self._seen):
             self.check(path)

@@ -1,1 +1,1 @@
-"""From a solution to files: atlases, frame EXRs, STMaps, report."""
+"""Export a solution to files: atlases, frame EXRs, STMaps, report."""

@@ -1,4 +1,4 @@
-"""The contact sheet: what an artist looks at first."""
+"""Draw the contact sheet, which an artist looks at first: frames, layers, a test edit, and the atlases."""
 
 from __future__ import annotations
 
@@ -9,31 +9,30 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Num, UInt8
 
-from nvd_core.clip.colour import display_from_linear, to_linear, to_uint8
-from nvd_core.compositing import keep_plate, look_up
-from nvd_core.conventions import Size
-from nvd_core.decomposition import AtlasColour, Frame
-from nvd_core.resample import bands
-from nvd_core.shot import resized
+from nvd_core.image.colour import display_from_linear, to_linear, to_uint8
+from nvd_core.image.sample import bands, resized
+from nvd_core.result.decomposition import AtlasColour, Frame
+from nvd_core.shot.compositing import keep_plate, look_up
+from nvd_core.spec.conventions import Size
 
 _WIDTH: Final = 480
 _GREY: Final = 0.18
 _INK: Final = ((0.90, 0.30, 0.05), (0.05, 0.35, 0.75))
 """Two colours of the checker, linear."""
 
-_ENOUGH: Final = 8e6
-"""Texels."""
+_ENOUGH: Final = 2e6
+"""Most texels of an atlas that tiles are drawn from, several times as many as they show."""
 
 Tile = UInt8[np.ndarray, "_ _ 3"]
-"""An 8-bit picture; pieces of a sheet have sizes of their own."""
+"""An 8-bit picture of any size, display-encoded."""
 
 
 def checker_edit(atlas: AtlasColour, covered: Float32[np.ndarray, "height width"], text: str) -> AtlasColour:
-    """An atlas with a tinted checker and a word painted on it, to see whether paint sticks.
+    """Paint a tinted checker and a word on an atlas, to see whether paint sticks.
 
     Args:
         atlas: linear light.
-        covered: where the clip shows the layer.
+        covered: 1 where the clip shows the layer, else 0.
         text: painted large over the middle of the covered part.
     """
     rows, columns = np.nonzero(covered > 0.5)
@@ -49,7 +48,7 @@ def checker_edit(atlas: AtlasColour, covered: Float32[np.ndarray, "height width"
 
 
 def lettered(picture: AtlasColour, text: str, left: int, right: int, middle: int) -> AtlasColour:
-    """White letters with a black outline, between two columns, around a row."""
+    """Draw white letters with a black outline, centred between two columns, around a row."""
     scale = (right - left) * 0.55 / cv2.getTextSize(text, cv2.FONT_HERSHEY_DUPLEX, 1, 1)[0][0]
     thick = max(2, round(scale * 2.5))
     (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_DUPLEX, scale, thick)
@@ -63,22 +62,25 @@ def lettered(picture: AtlasColour, text: str, left: int, right: int, middle: int
 
 
 def frame_rows(frame: Frame, originals: dict[str, AtlasColour], edits: dict[str, AtlasColour]) -> dict[str, Tile]:
-    """The tiles of one frame, by caption: plate, rebuilt, every layer alone, and the painted shot."""
+    """Draw the tiles of one frame, by caption: plate, rebuilt, every layer alone, and the frame with the edits."""
     plate = to_linear(frame.plate)
-    tiles = {"plate": plate, "rebuilt": frame.rebuilt}
-    edited = plate
+    tiles = {"plate": _tile(plate), "rebuilt": _tile(frame.rebuilt)}
+    edited = plate.copy()
     for name, layer in frame.layers.items():
-        surface = look_up(originals[name], layer.uv_atlas)
-        alpha = layer.alpha[..., None]
-        tiles[name] = alpha * layer.residual * surface + (1 - alpha) * _GREY
-        painted = look_up(edits[name], layer.uv_atlas)
-        edited = edited + keep_plate(plate, layer.alpha, layer.residual, painted, surface) - plate
-    tiles["painted"] = edited
-    return {caption: _tile(display_from_linear(tile)) for caption, tile in tiles.items()}
+        drawn = np.empty_like(plate)
+        for rows in bands(plate):
+            uv_atlas, alpha, residual = layer.uv_atlas[rows], layer.alpha[rows], layer.residual[rows]
+            surface = look_up(originals[name], uv_atlas)
+            drawn[rows] = alpha[..., None] * residual * surface + (1 - alpha[..., None]) * _GREY
+            painted = look_up(edits[name], uv_atlas)
+            edited[rows] = edited[rows] + keep_plate(plate[rows], alpha, residual, painted, surface) - plate[rows]
+        tiles[name] = _tile(drawn)
+    tiles["painted"] = _tile(edited)
+    return tiles
 
 
 def contact_sheet(columns: Sequence[tuple[str, dict[str, Tile]]], atlases: dict[str, Tile]) -> Tile:
-    """One column a frame, one row a caption; the atlases below."""
+    """Assemble the sheet: a column for each frame, a row for each caption, the atlases below."""
     rows = [
         np.hstack([_captioned(tiles[caption], f"{caption}  {number}") for number, tiles in columns])
         for caption in columns[0][1]
@@ -92,7 +94,7 @@ def contact_sheet(columns: Sequence[tuple[str, dict[str, Tile]]], atlases: dict[
 
 
 def shown_atlas(atlas: AtlasColour, covered: Float32[np.ndarray, "height width"]) -> Tile:
-    """An atlas for the eye: what no frame shows is darkened and hatched."""
+    """Display an atlas with the parts that no frame shows darkened and hatched."""
     shown = np.empty(atlas.shape, np.uint8)
     for rows in bands(atlas):
         display = to_uint8(display_from_linear(atlas[rows]))
@@ -103,15 +105,15 @@ def shown_atlas(atlas: AtlasColour, covered: Float32[np.ndarray, "height width"]
 
 
 def enough(atlas: Num[np.ndarray, "height width *chan"]) -> Num[np.ndarray, "rows columns *chan"]:
-    """An atlas, or a smaller one where it has far more texels than tiles can show."""
+    """Shrink an atlas to at most two million texels, more than tiles can show."""
     height, width = atlas.shape[:2]
     shrink = min(1.0, (_ENOUGH / (height * width)) ** 0.5)
     return resized(atlas, Size(round(width * shrink), round(height * shrink)))
 
 
-def _tile(display: Float32[np.ndarray, "height width 3"]) -> Tile:
-    height, width = display.shape[:2]
-    return to_uint8(resized(display, Size(_WIDTH, round(_WIDTH * height / width))))
+def _tile(linear: Float32[np.ndarray, "height width 3"]) -> Tile:
+    height, width = linear.shape[:2]
+    return to_uint8(resized(display_from_linear(linear), Size(_WIDTH, round(_WIDTH * height / width))))
 
 
 def _fit(picture: Tile, room: Size) -> Tile:

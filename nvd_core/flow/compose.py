@@ -1,8 +1,8 @@
-"""Flow over many frames, composed of flow over few: points are followed, and reached around what hides them.
+"""Track points over many frames by composing optical flow over few, past short occlusions.
 
-The long-range rule of RNA (Lee et al., ACCV 2024): where a point is in a frame is the mean over the frames before it
-that show the point, of where flow from each leads. A point that something passes before is lost in the frames
-between, and found again by flow that goes past them.
+The long-range rule of RNA (Lee et al., ACCV 2024): flow from each of the last frames that show a point predicts its
+position, and the mean of the predictions counts. An occluded point is lost in the frames between, and reached again by
+flow that spans them.
 """
 
 from __future__ import annotations
@@ -15,27 +15,25 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from nvd_core.flow.dis import FlowPx, is_consistent
-from nvd_core.resample import resample
+from nvd_core.image.geometry import is_on, pixel_grid, size_of
+from nvd_core.image.sample import at_points
 
 Points = Float32[np.ndarray, "point 2"]
-
-_COLUMNS = 1024
-"""Points are looked up in rows of so many: OpenCV takes none longer than 32767."""
 
 
 @runtime_checkable
 class Pairs(Protocol):
-    """Flow at some distances in frames."""
+    """Optical flow between frames at some distances."""
 
     @property
     def distances(self) -> tuple[int, ...]: ...  # noqa: D102
     def pair(self, a: int, b: int) -> tuple[FlowPx, FlowPx]:
-        """From frame ``a`` to ``b``, one of the distances later, and back, px; NaN where it is unknown."""
+        """Optical flow from frame ``a`` to ``b``, one of the distances later, and back, px; NaN where it is unknown."""
         ...
 
 
 class Start(NamedTuple):
-    """Points (x, y) in a frame, px, and the last frame that they are to be followed to."""
+    """Points (x, y) of a frame to track, px, and the last frame to track them to."""
 
     frame: int
     points: Points
@@ -43,7 +41,7 @@ class Start(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """Where the points of a start are in a later frame, px, and which of them are seen there."""
+    """Tracked points of a start frame in a later frame, px, and which of them are visible there."""
 
     start: int
     frame: int
@@ -54,78 +52,61 @@ class Reached(NamedTuple):
 def follow(
     flow: Pairs, shown: Callable[[int], Bool[np.ndarray, "height width"]], starts: Sequence[Start]
 ) -> Iterator[Reached]:
-    """Follow points from where they start, through every frame.
+    """Track points through every frame.
 
     Args:
         flow: over few frames.
-        shown: the pixels of a frame that show what the points lie on.
-        starts: of the points, no two in one frame.
+        shown: mask of a frame's pixels that show the surface the points lie on.
+        starts: points and their ranges, no two in one frame.
 
     Yields:
-        For each frame in turn, where the points of each start are that are to be followed so far.
+        For each frame in turn, the tracked points of each start whose range reaches it.
     """
     trails: dict[int, deque[tuple[Points, Bool[np.ndarray, " point"]]]] = {}
     by_frame = {start.frame: start for start in starts}
     for t in range(min(by_frame, default=0), 1 + max((start.until for start in starts), default=-1)):
-        there = shown(t)
+        mask = shown(t)
         moves = {far: flow.pair(t - far, t) for far in flow.distances if t >= far and trails}
         for begin, trail in list(trails.items()):
             if by_frame[begin].until < t:
                 del trails[begin]
                 continue
-            points, found = _onward(moves, trail)
-            seen = found & _at(there, points)
+            points, reached = _predict(moves, trail)
+            seen = reached & is_on(mask, points)
             trail.append((points, seen))
             yield Reached(begin, t, points, seen)
         if t in by_frame:
             first = by_frame[t].points
-            trails[t] = deque([(first, _at(there, first))], maxlen=max(flow.distances))
+            trails[t] = deque([(first, is_on(mask, first))], maxlen=max(flow.distances))
 
 
-def _onward(
+def _predict(
     moves: Mapping[int, tuple[FlowPx, FlowPx]], trail: Sequence[tuple[Points, Bool[np.ndarray, " point"]]]
 ) -> tuple[Points, Bool[np.ndarray, " point"]]:
-    """The next place of points that were seen in some of the last frames: the mean of where flow from those leads."""
-    total, many = np.zeros_like(trail[-1][0]), np.zeros(len(trail[-1][0]), np.float32)
+    """Predict points in the next frame: mean over flow from the last frames that show them; also which have any."""
+    total, count = np.zeros_like(trail[-1][0]), np.zeros(len(trail[-1][0]), np.float32)
     for far, (there, back) in moves.items():
         if far > len(trail):
             continue
         points, seen = trail[-far]
-        move = looked_up(there, points)
+        move = at_points(there, points)
         moved = points + np.nan_to_num(move)
-        sure = seen & is_consistent(move[None], looked_up(back, moved)[None])[0]
+        sure = seen & is_consistent(move[None], at_points(back, moved)[None])[0]
         total += np.where(sure[:, None], moved, 0)
-        many += sure
-    found = many > 0
-    return np.where(found[:, None], total / np.maximum(many, 1)[:, None], trail[-1][0]), found
-
-
-def looked_up(field: FlowPx, points: Points) -> Points:
-    """Flow at points, bilinear."""
-    padded = np.zeros((-(-len(points) // _COLUMNS) * _COLUMNS, 2), np.float32)
-    padded[: len(points)] = points
-    x, y = (np.ascontiguousarray(padded[:, axis]).reshape(-1, _COLUMNS) for axis in (0, 1))
-    return resample(field, x, y).reshape(-1, 2)[: len(points)] if len(points) else np.zeros((0, 2), np.float32)
-
-
-def _at(mask: Bool[np.ndarray, "height width"], points: Points) -> Bool[np.ndarray, " point"]:
-    """Whether points lie inside the picture on pixels that are set."""
-    height, width = mask.shape
-    column, row = np.rint(points).astype(int).T
-    inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
-    return inside & mask[np.where(inside, row, 0), np.where(inside, column, 0)]
+        count += sure
+    reached = count > 0
+    return np.where(reached[:, None], total / np.maximum(count, 1)[:, None], trail[-1][0]), reached
 
 
 def inverted(flow_px: FlowPx) -> FlowPx:
-    """The flow back, by splatting every pixel's flow to where it leads; NaN where nothing arrives.
+    """Invert optical flow by bilinear forward splatting; NaN where no pixel arrives.
 
-    Where two surfaces arrive, it is a mean of both and agrees with neither: it does not say which one is in front.
+    Where two surfaces arrive, the result is the mean of both and agrees with neither: which one is in front is unknown.
     """
     height, width = flow_px.shape[:2]
-    y, x = np.mgrid[:height, :width].astype(np.float32)
     known = np.isfinite(flow_px).all(axis=-1)
     move = flow_px[known].astype(np.float64)
-    at = np.stack([x[known], y[known]], axis=-1) + move
+    at = pixel_grid(size_of(flow_px))[known] + move
     corner = np.floor(at)
     part = at - corner
     total = np.zeros((height * width, 3))

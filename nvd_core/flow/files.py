@@ -1,6 +1,6 @@
-"""Flow from files: Middlebury's ``.flo``, and the vector passes that renderers and compositing programs write as EXR.
+"""Optical flow read from files: Middlebury's ``.flo``, and vector passes of renderers and compositors in EXR.
 
-File number t holds the flow of frame t: to the next one, and to the one before where the file has that.
+File number t holds the flow of frame t: to the next frame and, in some EXRs, to the one before.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from typing import Final, NamedTuple, final
 import numpy as np
 
 from nvd_core.clip import ClipInfo
-from nvd_core.clip.headers import MOST_PIXELS
-from nvd_core.clip.pictures import to_display_window
+from nvd_core.clip.pictures import MOST_PIXELS, to_display_window
 from nvd_core.clip.sequence import is_pattern, list_pictures
-from nvd_core.conventions import Size
-from nvd_core.errors import InputError
-from nvd_core.exr import read_exr
 from nvd_core.flow.dis import FlowPx
 from nvd_core.flow.given import Frames
+from nvd_core.image.exr import read_exr
+from nvd_core.image.geometry import size_of
+from nvd_core.spec.conventions import Size
+from nvd_core.spec.errors import InputError
 
 _SUFFIXES: Final = (".flo", ".exr")
 _NAMES: Final = ".flo and EXR"
 
 _MAGIC: Final = struct.pack("<f", 202021.25)
 _UNKNOWN_PX: Final = 1e9
-"""Middlebury's files have values beyond this where flow is not known."""
+"""Middlebury's files mark unknown flow by larger values, px."""
 
 
 class _Layout(NamedTuple):
-    """Two channels of an EXR and the signs that make of them a move with y down.
+    """Two channels of an EXR, and the signs that turn them into flow with y down.
 
-    Passes stand at the end of a name, behind those of view layers; plain colours are no pass of another's.
+    A pass ends a channel's name, after the view layer's; ``R`` and ``G`` stand alone.
     """
 
     x: str
@@ -56,7 +56,7 @@ _TO_LAST: Final = (
 @final
 @dataclass(frozen=True)
 class FlowFiles:
-    """A clip's flow.
+    """Optical flow of a clip from files, a :class:`nvd_core.flow.given.Provider`.
 
     Attributes:
         path: as the user named it.
@@ -69,17 +69,25 @@ class FlowFiles:
     files: tuple[Path, ...]
     distances: tuple[int, ...] = (1,)
 
+    def check_first(self) -> None:
+        """Read the first file, so that flow of another size is refused before the job begins."""
+        self._to_next(0)
+
     def pair(self, frames: Frames, a: int, b: int) -> tuple[FlowPx, FlowPx | None]:  # noqa: ARG002 (they say it all)
-        """See :class:`nvd_core.flow.given.Provider`."""
-        to_next, _ = read_flow_file(self.files[a])
-        if to_next is None:
-            raise InputError("The EXR has no flow to the next frame", where=self.files[a], hint="Render both ways.")
-        there = self._checked(to_next, self.files[a])
+        """Read the optical flow from frame ``a`` to ``b``, the next, and back, if that frame's file has it."""
+        there = self._to_next(a)
         _, to_last = read_flow_file(self.files[b]) if b < len(self.files) else (None, None)
         return there, None if to_last is None else self._checked(to_last, self.files[b])
 
+    def _to_next(self, index: int) -> FlowPx:
+        """Read the flow from a frame to the next."""
+        to_next, _ = read_flow_file(self.files[index])
+        if to_next is None:
+            raise InputError("The EXR has no flow to the next frame", where=self.files[index], hint="Render both ways.")
+        return self._checked(to_next, self.files[index])
+
     def _checked(self, flow_px: FlowPx, file: Path) -> FlowPx:
-        size = Size(flow_px.shape[1], flow_px.shape[0])
+        size = size_of(flow_px)
         if size != self.size:
             raise InputError(
                 f"The flow is {size}, the clip is {self.size}", where=file, hint="Render it at the clip's size."
@@ -90,7 +98,7 @@ class FlowFiles:
 
 
 def open_files(text: str, info: ClipInfo, numbers: range) -> FlowFiles:
-    """Find flow files and match them with frames, by their numbers or, failing that, by order.
+    """List flow files and match them with frames, by their numbers or, failing that, by order.
 
     Args:
         text: path of a folder or pattern.
@@ -98,26 +106,29 @@ def open_files(text: str, info: ClipInfo, numbers: range) -> FlowFiles:
         numbers: plate numbers that are used; there may be files for these alone, or for the whole clip.
 
     Raises:
-        InputError: there are none, or not as many as frames.
+        InputError: there are none, or their number does not fit the frames'.
     """
     path = Path(text)
     if not (path.exists() or is_pattern(path)):
         raise InputError("There is no such flow", where=path, hint="Name a folder or a pattern of flow files, or dis.")
-    found = list_pictures(path, _SUFFIXES, _NAMES)
-    if not set(numbers[:-1]) <= set(found):
-        frames = next((one for one in (info.numbers, numbers) if len(found) in (len(one) - 1, len(one))), None)
+    files = list_pictures(path, _SUFFIXES, _NAMES)
+    if not set(numbers[:-1]) <= set(files):
+        frames = next((one for one in (info.numbers, numbers) if len(files) in (len(one) - 1, len(one))), None)
         if frames is None:
             raise InputError(
-                f"There are {len(found)} flow files and {info.count} frames",
+                f"There are {len(files)} flow files and {info.count} frames",
                 where=path,
                 hint="Give one for every frame but the last.",
             )
-        found = dict(zip(frames, found.values(), strict=False))
-    return FlowFiles(path, info.size, tuple(found[number] for number in numbers if number in found))
+        files = dict(zip(frames, files.values(), strict=False))
+    flow = FlowFiles(path, info.size, tuple(files[number] for number in numbers if number in files))
+    if len(numbers) > 1:
+        flow.check_first()
+    return flow
 
 
 def read_flow_file(path: Path) -> tuple[FlowPx | None, FlowPx | None]:
-    """Flow to the next frame, and to the one before, where a file has it: px, y down.
+    """Read the flow to the next frame and to the one before, each None where a file lacks it: px, y down.
 
     Raises:
         InputError: the file is missing, damaged, or holds no flow.
@@ -126,7 +137,7 @@ def read_flow_file(path: Path) -> tuple[FlowPx | None, FlowPx | None]:
 
 
 def _read_flo(path: Path) -> FlowPx:
-    """Baker et al., A Database and Evaluation Methodology for Optical Flow, IJCV 2011: sizes, then x and y by pixel.
+    """Read Middlebury's format (Baker et al., IJCV 2011): magic, width and height, then x and y by pixel.
 
     OpenCV reads it, too, but cannot open every path on Windows.
     """
@@ -138,6 +149,7 @@ def _read_flo(path: Path) -> FlowPx:
 
 
 def _read_exr(path: Path) -> tuple[FlowPx | None, FlowPx | None]:
+    """Read the vector passes of an EXR, cropped to its display window."""
     header, channels = read_exr(path, every_part=True)
 
     def read(layouts: tuple[_Layout, ...]) -> FlowPx | None:
@@ -157,5 +169,6 @@ def _read_exr(path: Path) -> tuple[FlowPx | None, FlowPx | None]:
 
 
 def _ending(channels: dict[str, np.ndarray], name: str) -> np.ndarray | None:
+    """Channel of this name, or of one that ends with it, after a dot, if it is a pass."""
     endings = (f".{name}",) if "." in name else ()
     return next((channels[one] for one in sorted(channels) if one == name or one.endswith(endings)), None)

@@ -1,4 +1,4 @@
-"""RAFT (Teed and Deng, ECCV 2020) as torchvision has it, with weights from a file; nothing is downloaded."""
+"""Optical flow by torchvision's RAFT (Teed and Deng, ECCV 2020), with weights from a file; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from nvd_core.conventions import Size
-from nvd_core.errors import InputError, SetupError, UsageError
 from nvd_core.flow.dis import FlowPx
 from nvd_core.flow.given import Frames
-from nvd_core.parallel import WORKERS
-from nvd_core.settings import Device
+from nvd_core.runtime.parallel import WORKERS
+from nvd_core.runtime.weights import check_file, read_weights
+from nvd_core.spec.conventions import Size
+from nvd_core.spec.errors import InputError, SetupError, UsageError
+from nvd_core.spec.settings import Device
 
 _AREA_PX: Final = 512 * 288
-"""Frames are looked at with no more pixels than this."""
+"""Most pixels of the network's input; larger frames are shrunk."""
 
 _MULTIPLE: Final = 8
 _LEAST_PX: Final = 128
-"""What the network takes: sides of a multiple of the one, and no smaller than the other."""
+"""The network takes sides that are multiples of the first, and no shorter than the second, px."""
 
 _DISTANCES: Final = (1, 2, 4)
-"""At which it is asked: what passes before a point for up to three frames is gone around."""
+"""Frames between the two of a pair: flow over four frames spans occlusions of up to three."""
 
 Rgb = UInt8[np.ndarray, "height width 3"]
 Network = Callable[[Rgb, Rgb], FlowPx]
-"""Flow from the first picture to the second, px of these, whose sides are what the network takes."""
+"""Optical flow from the first picture to the second, px; both padded."""
 
 
 @final
 @dataclass(frozen=True)
 class Raft:
-    """A source of flow; see :class:`nvd_core.flow.given.Provider`.
+    """Source of optical flow, a :class:`nvd_core.flow.given.Provider`.
 
     Attributes:
         path: of the weights.
@@ -54,7 +55,7 @@ class Raft:
         return (self.path,)
 
     def pair(self, frames: Frames, a: int, b: int) -> tuple[FlowPx, FlowPx]:
-        """See :class:`nvd_core.flow.given.Provider`; of the size that is looked at."""
+        """Optical flow from frame ``a`` to ``b`` and back, px at the network's input size."""
         size = looked_at(Size(frames.shape[2], frames.shape[1]))
         here, there = (padded(cv2.resize(frames[t], size, interpolation=cv2.INTER_AREA)) for t in (a, b))
         whole = np.s_[: size.height, : size.width]
@@ -62,24 +63,24 @@ class Raft:
 
 
 def looked_at(size: Size) -> Size:
-    """The size that frames of such a size are shrunk to."""
+    """Input size of the network for frames of this size."""
     scale = min(1.0, math.sqrt(_AREA_PX / (size.width * size.height)))
     return Size(round(size.width * scale), round(size.height * scale))
 
 
 def padded(picture: Rgb) -> UInt8[np.ndarray, "padded_height padded_width 3"]:
-    """A picture that goes on to the right and below, until the network takes it."""
+    """Pad a picture at the right and below, by its border, to sides that the network takes."""
     height, width = picture.shape[:2]
     more = [max(_LEAST_PX, -(-side // _MULTIPLE) * _MULTIPLE) - side for side in (height, width)]
     return cv2.copyMakeBorder(picture, 0, more[0], 0, more[1], cv2.BORDER_REPLICATE)
 
 
 def open_raft(weights: str, device: Device = "auto") -> Raft:
-    """RAFT with weights of torchvision's ``raft_large`` or ``raft_small``.
+    """Load RAFT with weights of torchvision's ``raft_large`` or ``raft_small``.
 
     Args:
-        weights: path of their file; see :func:`nvd_core.weights.read_weights`.
-        device: what it runs on.
+        weights: path of their file; see :func:`nvd_core.runtime.weights.read_weights`.
+        device: where it runs.
 
     Raises:
         UsageError: no file is named.
@@ -88,6 +89,8 @@ def open_raft(weights: str, device: Device = "auto") -> Raft:
     """
     if not weights:
         raise UsageError("RAFT needs its weights", hint="Write --flow raft:WEIGHTS.")
+    path = Path(weights)
+    check_file(path)
     try:
         import torch  # noqa: PLC0415 (few have it)
         from torchvision.models.optical_flow import (  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
@@ -99,10 +102,9 @@ def open_raft(weights: str, device: Device = "auto") -> Raft:
             "RAFT needs torch and torchvision, which cannot be imported",
             hint="Install the torchvision made for your torch, or leave --flow raft out.",
         ) from error
-    from nvd_core.devices import choose_device  # noqa: PLC0415 (needs torch)
-    from nvd_core.weights import read_weights  # noqa: PLC0415
+    from nvd_core.runtime.devices import choose_device  # noqa: PLC0415 (needs torch)
 
-    path, chosen = Path(weights), choose_device(device)
+    chosen = choose_device(device)
     torch.set_num_threads(WORKERS)
     state = read_weights(path)
     for make in (raft_large, raft_small):

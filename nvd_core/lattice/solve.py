@@ -1,99 +1,84 @@
-"""The lattice solver: the steps in their order; first the maps of all layers, then their atlases."""
+"""Run the lattice solver: first the maps of all layers, then their atlases, each kept in the checkpoint."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float16, Int64, UInt8
 
-from nvd_core.checkpoints import Checkpoints
-from nvd_core.clip.colour import display_from_linear, to_display, to_uint8
-from nvd_core.lattice.atlas import LARGEST, Atlas, build_atlas
-from nvd_core.lattice.canvas import Canvas
+from nvd_core.image.colour import display_from_linear, to_display, to_uint8
 from nvd_core.lattice.layer import LayerView
-from nvd_core.lattice.picture import Frame, lay_out
-from nvd_core.lattice.solution import LatticeSolution, SolvedLayer
-from nvd_core.lattice.spline import Lattice, LayerMap
+from nvd_core.lattice.picture.atlas import LARGEST, Atlas, build_atlas
+from nvd_core.lattice.picture.average import Frame, lay_out
+from nvd_core.lattice.picture.canvas import Canvas
+from nvd_core.lattice.register.spline import Lattice, LayerMap
+from nvd_core.lattice.solution import CELLS, LatticeSolution, SolvedLayer
 from nvd_core.lattice.windows import Parts, solve_map
-from nvd_core.previews import write_preview
-from nvd_core.protocol import Event, Progress, Stage
-from nvd_core.settings import QUALITY, Quality, Settings
+from nvd_core.runtime.checkpoints import Checkpoints
+from nvd_core.runtime.parallel import WORKERS
+from nvd_core.runtime.progress import SILENT, Progress
 from nvd_core.shot import Shot
-from nvd_core.steps import Result, mapped, part_of
-
-_CELLS: Final = 192
-"""Lattice cells across the frame of a finished map."""
-
-_MAPS: Final = 0.7
-"""Rough part of the work that maps take; the atlases take the rest."""
+from nvd_core.shot.previews import write_preview
+from nvd_core.spec.forecast import Needs
+from nvd_core.spec.settings import QUALITY, Quality, Settings
 
 
-def solve(shot: Shot, settings: Settings, checkpoints: Checkpoints) -> Generator[Event, None, LatticeSolution]:
-    """Decompose a shot.
-
-    Yields:
-        Stages, progress from 0 to 1, and a preview of every atlas.
-
-    Returns:
-        The solution.
-    """
-    maps = yield from part_of(solve_maps(shot, settings, checkpoints), 0, _MAPS)
-    layers = yield from part_of(build_atlases(shot, settings, checkpoints, maps), _MAPS, 1 - _MAPS)
+def solve(shot: Shot, settings: Settings, checkpoints: Checkpoints, progress: Progress = SILENT) -> LatticeSolution:
+    """Decompose a shot into layers with maps and atlases; a preview of every atlas is told."""
+    maps = solve_maps(shot, settings, checkpoints, progress)
+    layers = build_atlases(shot, settings, checkpoints, maps, progress)
     return LatticeSolution(layers, shot.numbers, settings.residual)
 
 
-def solve_maps(
-    shot: Shot, settings: Settings, checkpoints: Checkpoints
-) -> Generator[Event, None, tuple[LayerMap, ...]]:
-    """The map of every layer, front to back: steps 1 to 6."""
+def solve_maps(shot: Shot, settings: Settings, checkpoints: Checkpoints, progress: Progress) -> tuple[LayerMap, ...]:
+    """Solve the map of every layer, front to back: steps 1 to 6."""
     quality, maps = QUALITY[settings.preset], []
-    for index, name in enumerate(shot.layers):
-        yield Stage(name="map", layer=name)
+    for index, name in enumerate(shot.names):
         layer = LayerView.of(shot.frames, shot.alphas[index], shot.flow)
-        steps = kept_map(layer, name, checkpoints, quality, settings.window)
-        maps.append((yield from _progress(steps, index, len(shot.layers))))
+        maps.append(kept_map(layer, name, checkpoints, quality, settings.window, progress.stage("map", name)))
     return tuple(maps)
 
 
 def build_atlases(
-    shot: Shot, settings: Settings, checkpoints: Checkpoints, maps: Sequence[LayerMap]
-) -> Generator[Event, None, tuple[SolvedLayer, ...]]:
-    """Every layer with its atlas: step 7."""
+    shot: Shot, settings: Settings, checkpoints: Checkpoints, maps: Sequence[LayerMap], progress: Progress
+) -> tuple[SolvedLayer, ...]:
+    """Average the atlas of every layer: step 7.
+
+    Raises:
+        MemoryLimitError: the atlases do not fit into the memory that may be used.
+    """
     quality, layers = QUALITY[settings.preset], []
     density = quality.density * shot.clip.info.size.width / shot.size.width
-    for index, (name, mapping) in enumerate(zip(shot.layers, maps, strict=True)):
-        yield Stage(name="atlas", layer=name)
-        layer = LayerView(shot.frames, shot.alphas[index])
-        canvas = lay_out(layer, mapping, density, LARGEST)
-        steps = _kept_atlas(shot, layer, index, mapping, canvas, checkpoints, rounds=quality.atlas_rounds)
-        atlas = yield from _progress(steps, index, len(shot.layers))
-        yield from write_preview(_small(atlas), name, checkpoints.folder)
+    views = [LayerView(shot.frames, alpha) for alpha in shot.alphas]
+    canvases = [lay_out(layer, mapping, density, LARGEST) for layer, mapping in zip(views, maps, strict=True)]
+    texels = sum(canvas.size.width * canvas.size.height for canvas in canvases)
+    needs = Needs(shot.clip.info.size, len(shot.numbers), len(shot.names), settings)
+    needs.check_atlases(shot.at_once, WORKERS, texels)
+    for index, (name, mapping, layer, canvas) in enumerate(zip(shot.names, maps, views, canvases, strict=True)):
+        stage, rounds = progress.stage("atlas", name), quality.atlas_rounds
+        atlas = _kept_atlas(shot, layer, index, mapping, canvas, checkpoints, stage, rounds=rounds)
+        write_preview(_small(atlas), name, checkpoints.folder, progress.tell)
         layers.append(SolvedLayer(name, mapping, canvas, atlas))
     return tuple(layers)
 
 
 def _small(atlas: Atlas) -> UInt8[np.ndarray, "height width 3"]:
-    """About as many of its texels as are looked at."""
+    """Subsample an atlas to a display-encoded preview, fewer than 2048 texels long."""
     every = max(1, max(atlas.shape) // 1024)
     return to_uint8(display_from_linear(atlas[::every, ::every, :3].astype(np.float32)))
 
 
-def _progress(steps: Generator[float, None, Result], index: int, count: int) -> Generator[Event, None, Result]:
-    """Turn a layer's own 0 to 1 into its part of all layers'."""
-    return mapped(steps, lambda done: Progress(done=(index + done) / count))
-
-
 def kept_map(
-    layer: LayerView, name: str, checkpoints: Checkpoints, quality: Quality, window: int
-) -> Generator[float, None, LayerMap]:
-    """The layer's map, from the checkpoint if it is there."""
-    lattice = Lattice(layer.size, (layer.size.width - 1) / _CELLS)
-    if (kept := checkpoints.load(f"{name}.map")) is not None:
+    layer: LayerView, name: str, checkpoints: Checkpoints, quality: Quality, window: int, progress: Progress
+) -> LayerMap:
+    """Load the layer's map from the checkpoint, or solve and keep it; a layer never seen gets the identity."""
+    lattice = Lattice.over(layer.size, CELLS)
+    kinds = {"nodes": lattice.kind_of(layer.count), "reference": Int64[np.ndarray, "1"]}
+    if (kept := checkpoints.load(f"{name}.map", **kinds)) is not None:
         return LayerMap(int(kept["reference"][0]), lattice, kept["nodes"])
     if layer.visible:
-        mapping = yield from solve_map(layer, lattice, quality, window, Parts(checkpoints, name))
+        mapping = solve_map(layer, lattice, quality, window, Parts(checkpoints, name), progress)
     else:
         mapping = LayerMap(0, lattice, np.zeros((layer.count, lattice.rows, lattice.columns, 2), np.float32))
     checkpoints.save(f"{name}.map", {"nodes": mapping.nodes, "reference": np.array([mapping.reference])})
@@ -107,18 +92,20 @@ def _kept_atlas(
     mapping: LayerMap,
     canvas: Canvas,
     checkpoints: Checkpoints,
+    progress: Progress,
     *,
     rounds: int,
-) -> Generator[float, None, Atlas]:
-    """The layer's atlas, from the checkpoint if it is there."""
-    name = shot.layers[index]
-    if (kept := checkpoints.load(f"{name}.atlas")) is not None:
+) -> Atlas:
+    """Load the layer's atlas from the checkpoint, or average and keep it."""
+    name = shot.names[index]
+    kind = Float16[np.ndarray, f"{canvas.size.height} {canvas.size.width} 4"]
+    if (kept := checkpoints.load(f"{name}.atlas", atlas=kind)) is not None:
         return kept["atlas"]
 
     def plates() -> Iterator[Frame]:
         for t, frame in zip(layer.visible, shot.plates([shot.numbers[t] for t in layer.visible]), strict=True):
             yield Frame(t, to_display(frame.plate), to_uint8(frame.mattes[index]))
 
-    atlas = yield from build_atlas(layer, mapping, canvas, plates, rounds=rounds, at_once=shot.at_once)
+    atlas = build_atlas(layer, mapping, canvas, plates, rounds=rounds, at_once=shot.at_once, progress=progress)
     checkpoints.save(f"{name}.atlas", {"atlas": atlas})
     return atlas

@@ -15,11 +15,13 @@ zip_path, wheels, clip, out = (Path(argument) for argument in sys.argv[1:5])
 os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile with space")
 os.environ.pop("NVD_PYTHON", None)
 
+here = Path.cwd()  # full of modules that must not be imported
+
 import bpy  # noqa: E402 (it reads the environment)
+from installed import PACKAGE, install, modules  # noqa: E402
 from recorder import Layout, drawn  # noqa: E402
 
 seen: dict = {"version": bpy.app.version_string}
-package = "bl_ext.user_default.nvd_blender"
 
 
 def shown(draw=None) -> str:
@@ -27,16 +29,12 @@ def shown(draw=None) -> str:
     if draw:
         draw(layout := Layout())
     else:
-        layout = drawn(module("preferences").NVD_AP_preferences, prefs())
+        layout = drawn(next(modules("ui.preferences")).NVD_AP_preferences, prefs())
     return " ".join([*layout.texts, *(f"[{button}]" for button in layout.buttons)])
 
 
-def module(name: str):
-    return __import__(f"{package}.{name}", fromlist=["*"])
-
-
 def prefs():
-    return bpy.context.preferences.addons[package].preferences
+    return bpy.context.preferences.addons[PACKAGE].preferences
 
 
 def said(operator, **options) -> str:
@@ -67,14 +65,23 @@ def group_is_gone(process) -> bool:
 
 
 # -- nothing is there yet ------------------------------------------------------------------------------
-bpy.ops.wm.read_factory_settings(use_empty=True)
-bpy.ops.extensions.package_install_files(filepath=str(zip_path), repo="user_default", enable_on_install=True)
-chores, engine, installation, jobs, panels = map(module, ("chores", "engine", "installation", "jobs", "panels"))
-seen["panel"] = shown(panels._draw_engine)
+install(zip_path)
+chores, engine, installation, jobs = modules("engine.tasks", "engine.location", "jobs.installation", "jobs.queue")
+layers_panel = bpy.types.NVD_PT_sequencer
+
+
+def layers_panel_draws(layout: Layout) -> None:
+    found = drawn(layers_panel)
+    layout.texts.extend(found.texts)
+    layout.buttons.extend(found.buttons)
+
+
+seen["panel"] = shown(layers_panel_draws)
 seen["none"] = shown()
-asks = module("operators.engine").NVD_OT_install_engine.question
+asks = next(modules("operators.engine")).NVD_OT_install_engine.question
 seen["asks"] = [
-    " ".join(asks(SimpleNamespace(neural=False, _source=lambda source=source: source))) for source in (None, wheels)
+    " ".join(asks(SimpleNamespace(neural=False, own_settings=False, _source=lambda source=source: source)))
+    for source in (None, wheels)
 ]
 seen["offline"] = said(bpy.ops.nvd.install_engine)
 seen["unchosen"] = said(bpy.ops.nvd.check_engine)
@@ -113,6 +120,33 @@ jobs._jobs.append(SimpleNamespace(is_active=True))
 seen["decomposing"] = said(bpy.ops.nvd.install_engine)
 jobs._jobs.clear()
 
+# -- nothing depends on which file is opened, or where Blender was started -----------------------------------
+(out / "stranger").mkdir()
+for name in ("python", "wheels"):
+    made = out / "stranger" / name
+    made.write_text(f"#!/bin/sh\necho sprung >>{out / 'sprung'}\n")
+    made.chmod(0o755)
+bpy.ops.wm.save_as_mainfile(filepath=str(out / "stranger" / "work.blend"))
+prefs().python, prefs().wheels = "//python", "//wheels"
+seen["kept_in_full"] = [prefs().python, prefs().wheels]  # as it was chosen in this file, and in no other
+os.chdir(out / "stranger")
+bpy.ops.wm.read_homefile(use_empty=True)
+seen["relative"] = []
+for path in ("//python", "python", "./python", "//../stranger/python"):
+    prefs().python = path
+    seen["relative"] += [said(bpy.ops.nvd.check_engine), error_of(engine.worker_python), shown()]
+    prefs().python = ""
+    os.environ["NVD_PYTHON"] = path
+    seen["relative"] += [error_of(engine.worker_python)]
+    del os.environ["NVD_PYTHON"]
+    seen["relative"] += [said(bpy.ops.nvd.install_engine, offline=path)]
+prefs().python = prefs().wheels = ""
+os.chdir(here)
+lacking = next(modules("engine.private"))
+found, lacking.find_spec = lacking.find_spec, lambda _: None
+seen["no_venv"] = shown()
+lacking.find_spec = found
+
 # -- a Python of the user's --------------------------------------------------------------------------------
 for name, path in (("wrong_python", "/bin/false"), ("bare_python", sys.executable), ("no_python", "/nowhere/python")):
     prefs().python = path
@@ -121,14 +155,24 @@ prefs().python = ""
 
 if "full" in sys.argv:
     # -- install, decompose, update ------------------------------------------------------------------------
+    astray = dict.fromkeys(
+        ("PIP_INDEX_URL", "PIP_FIND_LINKS", "PIP_TARGET", "PIP_PREFIX", "PIP_CONFIG_FILE"), "/nowhere"
+    )
+    os.environ |= astray
     assert bpy.ops.nvd.install_engine() == {"FINISHED"}
+    for name in astray:
+        del os.environ[name]
     seen["installed"] = shown()
+    packages = engine.private().folder.rglob("*.dist-info")
+    seen["packages"] = sorted(one.name.removesuffix(".dist-info").replace("-", " ") for one in packages)
+    seen["locked"] = list(next(modules("engine.lockfile")).locked(neural=False).packages)
+    seen["no_torch"] = error_of(lambda: engine.worker_python(neural=True))
     prefs().neural = True
     seen["wants_torch"] = shown()
     prefs().neural = False
     os.environ["NVD_PYTHON"] = "/bin/false"
     seen["python"] = [str(engine.worker_python()), str(engine.private().python)]
-    compat = module("compat")
+    compat = next(modules("host.compat"))
     strips = compat.strips(bpy.context.scene.sequence_editor_create())
     plates = sorted(clip.iterdir())
     strip = strips.new_image(name="shot", filepath=str(plates[0]), channel=1, frame_start=1)
@@ -137,12 +181,12 @@ if "full" in sys.argv:
     strip.frame_final_duration = len(plates)
     bpy.context.scene.sequence_editor.active_strip = strip
     bpy.context.scene.nvd.settings.preset = "preview"
-    bpy.context.scene.nvd.folder = str(out / "result")
+    strip.nvd.folder = str(out / "result")
     if compat.IS_5:
         bpy.context.workspace.sequencer_scene = bpy.context.scene
     assert bpy.ops.nvd.decompose_clip() == {"FINISHED"}
 
-    Contents = module("private_engine").Contents
+    Contents = next(modules("engine.private")).Contents
     engine.private().close(Contents(version="0.0.1", base=sys.executable, neural=False))
     seen["outdated"] = shown()
     assert bpy.ops.nvd.install_engine() == {"FINISHED"}
@@ -161,10 +205,10 @@ seen["removed"] = [engine.private().folder.exists(), shown(), error_of(engine.wo
 # -- leaving nothing behind ----------------------------------------------------------------------------------
 seen["left"] = []
 for _ in range(10):
-    chore = module("installation").install(neural=False, offline=None)
-    chores = module("chores")
-    bpy.ops.preferences.addon_disable(module=package)
+    chore = next(modules("jobs.installation")).install(neural=False, offline=None)
+    chores = next(modules("engine.tasks"))
+    bpy.ops.preferences.addon_disable(module=PACKAGE)
     if bpy.app.timers.is_registered(chores._poll) or not group_is_gone(chore._process) or chores.latest():
         seen["left"].append(chore.name)
-    bpy.ops.preferences.addon_enable(module=package)
+    bpy.ops.preferences.addon_enable(module=PACKAGE)
 (out / "seen.json").write_text(json.dumps(seen))

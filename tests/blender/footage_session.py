@@ -12,17 +12,16 @@ zip_path, files, out = (Path(argument) for argument in sys.argv[1:4])
 os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile")
 
 import bpy  # noqa: E402 (it reads the environment)
+from installed import install, modules  # noqa: E402
 
-bpy.ops.wm.read_factory_settings(use_empty=True)
-bpy.ops.extensions.package_install_files(filepath=str(zip_path), repo="user_default", enable_on_install=True)
-package = "bl_ext.user_default.nvd_blender"
-compat, compositor = (__import__(f"{package}.{name}", fromlist=["*"]) for name in ("compat", "compositor"))
+install(zip_path)
+compat, compositor = modules("host.compat", "result.compositor")
 
 for name, said in json.loads((files / "sources.json").read_text()).items():
     source = compositor.Source(**said)
     scene = bpy.data.scenes.new(name)
     tree = compat.empty_scene_tree(scene)
-    plate = compositor._plate_node(tree, source)
+    plate = compositor._plate_node(tree, source, Path(source.file))
     tree.links.new(plate.outputs[0], compat.output_node(tree).inputs[0])
     compositor._set_up(scene)
     scene.render.image_settings.color_mode = "RGB"

@@ -18,20 +18,28 @@ os.environ["NVD_PYTHON"] = str(engine_python)
 os.environ["HOME"] = os.environ["XDG_CACHE_HOME"] = str(out)  # Blender keeps thumbnails of what it shows
 
 import bpy  # noqa: E402 (it reads the environment)
+from installed import PACKAGE, modules  # noqa: E402
 from recorder import Layout  # noqa: E402
+from recorder import drawn as drawn_as  # noqa: E402
 
 seen: dict = {}
 bpy.ops.wm.read_factory_settings(use_empty=True)
-package = "bl_ext.user_default.nvd_blender"
 if step == "start":
     bpy.ops.extensions.package_install_files(filepath=str(zip_path), repo="user_default", enable_on_install=True)
 else:
-    bpy.ops.preferences.addon_enable(module=package)
-compat, diagnostics, jobs, locks, outlook, panels, previews, progress, records = (
-    __import__(f"{package}.{name}", fromlist=["*"])
-    for name in ("compat", "diagnostics", "jobs", "locks", "outlook", "panels", "previews", "progress", "records")
+    bpy.ops.preferences.addon_enable(module=PACKAGE)
+compat, diagnostics, jobs, locks, outlook, panels, previews, progress, records = modules(
+    "host.compat",
+    "jobs.diagnostics",
+    "jobs.queue",
+    "host.locks",
+    "jobs.forecast",
+    "ui.panels",
+    "jobs.previews",
+    "ui.progress",
+    "source.records",
 )
-NvdError = __import__("nvd_core.errors", fromlist=["*"]).NvdError
+NvdError = __import__("nvd_core.spec.errors", fromlist=["*"]).NvdError
 
 
 def job_of(frames: str, *masks: str) -> dict:
@@ -63,6 +71,7 @@ def fails(call, *arguments) -> str:
 def drawn() -> list[str]:
     layout = Layout()
     progress.draw_jobs(layout)
+    progress.draw_done(layout)
     return layout.notes
 
 
@@ -143,7 +152,11 @@ def queue() -> None:
 
 def fail() -> None:
     writer = locks.take(out / "one" / ".lock")
-    said = fails(lambda: bpy.ops.nvd.resume_job(job=jobs.start("again", out / "one", job_of("1-2"), resume=False).key))
+    said = fails(
+        lambda: bpy.ops.nvd.resume_job(
+            job=jobs.start("again", out / "one", job_of("1-2"), resume=False, replaces=True).key
+        )
+    )
     locks.release(writer)
     failed = jobs.listed()[-1]
     seen["another_writer"] = said
@@ -242,13 +255,9 @@ def foresee() -> None:
         huge.elements.append(f"huge.{number:06d}.png")
     huge.frame_final_duration = many - 1
     scene.sequence_editor.active_strip = huge
-    panels._draw_forecast(Layout(), bpy.context)
-    poll_until(lambda: outlook._free)
-    panels._draw_forecast(layout := Layout(), bpy.context)
-    seen["too_large"] = [" ".join(layout.notes), fails(bpy.ops.nvd.decompose_clip)]
+    seen["too_large"] = [" ".join(drawn_as(bpy.types.NVD_PT_sequencer_job).notes), fails(bpy.ops.nvd.decompose_clip)]
     scene.nvd.settings.height = 20
-    panels._draw_forecast(layout := Layout(), bpy.context)
-    seen["too_low"] = [" ".join(layout.notes), fails(bpy.ops.nvd.decompose_clip)]
+    seen["too_low"] = [" ".join(drawn_as(bpy.types.NVD_PT_sequencer_job).notes), fails(bpy.ops.nvd.decompose_clip)]
     scene.nvd.settings.height = 0
     seen["forecasts"] = []
     for chosen in (None, strip):
@@ -259,7 +268,7 @@ def foresee() -> None:
 
 
 def come_and_go() -> None:
-    extension = sys.modules[package]
+    extension = sys.modules[PACKAGE]
     cut_off = jobs.start("off", out / "off", job_of("", "sign"), resume=False)
     poll_until(lambda: cut_off.stage == "map sign")
     worker = cut_off._process
@@ -273,14 +282,14 @@ def come_and_go() -> None:
     jobs.look_for_left()
     seen["disabled"] = drawn()
     bpy.ops.nvd.forget_job(job=jobs.listed()[0].key)
-    bpy.ops.preferences.addon_disable(module=package)
+    bpy.ops.preferences.addon_disable(module=PACKAGE)
     seen["left"] = [
         name
         for name, there in {
             "property": hasattr(bpy.types.Scene, "nvd"),
             "operators": bool(set(dir(bpy.ops.nvd)) & {"cancel", "resume_job", "forget_job", "load_job"}),
             "timer": any(bpy.app.timers.is_registered(timer) for timer in (jobs._poll_all, jobs._look)),
-            "handler": any(package in str(one) for one in [*bpy.app.handlers.load_post, *bpy.app.handlers.load_pre]),
+            "handler": any(PACKAGE in str(one) for one in [*bpy.app.handlers.load_post, *bpy.app.handlers.load_pre]),
             "previews": bool(previews._collections),
             "records": bool(records_left()),
         }.items()
@@ -289,8 +298,8 @@ def come_and_go() -> None:
 
 
 def quit_at_work() -> None:
-    bpy.ops.preferences.addon_enable(module=package)
-    loaded = sys.modules[f"{package}.jobs"]
+    bpy.ops.preferences.addon_enable(module=PACKAGE)
+    loaded = sys.modules[f"{PACKAGE}.jobs.queue"]
     at_work = loaded.start("off", out / "off", job_of("", "sign"), resume=False)
     while at_work.is_active and at_work.stage != "map sign":
         time.sleep(0.01)

@@ -14,13 +14,16 @@ zip_path, shot, atlases, out = (Path(argument) for argument in sys.argv[1:5])
 os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile")
 
 import bpy  # noqa: E402 (it reads the environment)
+from installed import install, modules  # noqa: E402
 
-bpy.ops.wm.read_factory_settings(use_empty=True)
-bpy.ops.extensions.package_install_files(filepath=str(zip_path), repo="user_default", enable_on_install=True)
-package = "bl_ext.user_default.nvd_blender"
-atlas_files, compat, compositor, layers, results = (
-    __import__(f"{package}.{name}", fromlist=["*"])
-    for name in ("atlas_files", "compat", "compositor", "layers", "results")
+install(zip_path)
+atlas_files, compat, compositor, layers, paint_kept, results = modules(
+    "result.atlas_files",
+    "host.compat",
+    "result.compositor",
+    "result.layers",
+    "result.paint",
+    "result.scenes",
 )
 seen: dict = {}
 
@@ -103,9 +106,9 @@ atlas_files.look()
 shutil.copyfile(atlases / "other.exr", results.path_of(sign))
 for _ in range(2):
     atlas_files.look()
-seen["with_paint"] = [sign.is_dirty, atlas_files.is_newer_on_disk(sign)]
+seen["with_paint"] = [sign.is_dirty, paint_kept.is_newer_on_disk(sign)]
 assert bpy.ops.nvd.reload_atlas(layer="sign") == {"FINISHED"}
-seen["reloaded"] = [sign.is_dirty, atlas_files.is_newer_on_disk(sign)]
+seen["reloaded"] = [sign.is_dirty, paint_kept.is_newer_on_disk(sign)]
 render(scene, "reloaded")
 paint(sign)
 atlas_files.look()

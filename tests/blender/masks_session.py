@@ -17,18 +17,23 @@ os.environ["NVD_PYTHON"] = str(engine_python)
 os.environ["PYTHONPATH"] = "/nowhere"  # neither the worker nor the second Blender must need it
 
 import bpy  # noqa: E402 (it reads the environment)
+from installed import install, modules  # noqa: E402
 
 seen: dict = {}
-bpy.ops.wm.read_factory_settings(use_empty=True)
-bpy.ops.extensions.package_install_files(filepath=str(zip_path), repo="user_default", enable_on_install=True)
-package = "bl_ext.user_default.nvd_blender"
-carried, compat, diagnostics, footage, jobs, mattes, objects, outlook, results, decompose = (
-    __import__(f"{package}.{name}", fromlist=["*"])
-    for name in (
-        "carried", "compat", "diagnostics", "footage", "jobs", "mattes", "objects", "outlook", "results",
-        "operators.decompose",
-    )
-)  # fmt: skip
+install(zip_path)
+carried, compat, diagnostics, footage, jobs, keys, mattes, objects_panel, outlook, results, decompose = modules(
+    "result.generated_masks",
+    "host.compat",
+    "jobs.diagnostics",
+    "source.footage",
+    "jobs.queue",
+    "source.key_frames",
+    "source.mattes",
+    "ui.objects_panel",
+    "jobs.forecast",
+    "result.scenes",
+    "operators.decompose",
+)
 
 
 def fails(operator, **options) -> str:
@@ -52,16 +57,17 @@ def spline(layer, corners, feather=0.0):
 
 
 def ask(*wanted: dict) -> None:
-    """The objects of the scene, front to back."""
-    scene.nvd.masks.clear()
-    for one in wanted:
-        item = scene.nvd.masks.add()
-        for name, value in one.items():
-            setattr(item, name, value)
+    """The objects of the strip and of the clip, front to back."""
+    for group in (shot.nvd, clip.nvd):
+        group.masks.clear()
+        for one in wanted:
+            item = group.masks.add()
+            for name, value in one.items():
+                setattr(item, name, value)
 
 
 def started(place: Path) -> subprocess.Popen:
-    """The second Blender, on the objects of the scene."""
+    """The second Blender, on the objects of what is selected."""
     place.mkdir()
     mattes.masks_of(footage.selected(bpy.context)).leave(place)
     command = mattes.rendering_command(place)
@@ -121,7 +127,7 @@ for point in spline(tracked.layers.new(name="only"), asked["tracked"]).points:
     parent.id_type, parent.id, parent.type = "MOVIECLIP", clip, "POINT_TRACK"
     parent.parent, parent.sub_parent = clip.tracking.objects.active.name, track.name
 
-blender = {"source": "MASK", "mask": drawn}
+blender = {"source": "MASK", "mask": drawn, "still": True}
 ask(
     {"name": "hard", "layer": "hard"} | blender,
     {"name": "soft", "layer": "soft"} | blender,
@@ -138,33 +144,40 @@ with bpy.context.temp_override(edit_movieclip=clip):
 # -- carried: the strip's frames 101 and 102 are trimmed away, and 103 stands at 23 -------------------------------
 still = strips.new_image(name="still", filepath=str(clips / "disc" / "mask.0105.png"), channel=4, frame_start=1)
 keyed = {
-    "drawn": {"source": "MASK", "mask": tracked, "frames": "28, 24", "clock": "TIMELINE"},
-    "beside": {"source": "STRIP", "strip": "disc", "frames": "25"},
-    "still": {"source": "STRIP", "strip": "still", "frames": "26"},
-    "file": {"source": "FILE", "picture": "/nowhere/sign.png", "path": "/nowhere", "frames": "23"},
-    "alpha": {"source": "ALPHA", "frames": "25"},
+    "drawn": {"source": "MASK", "mask": tracked, "keys": "108, 104", "clock": "TIMELINE"},
+    "beside": {"source": "STRIP", "strip": "disc", "keys": "105"},
+    "still": {"source": "STRIP", "strip": "still", "keys": "106"},
+    "file": {"source": "FILE", "picture": "/nowhere/sign.png", "path": "/nowhere", "keys": "103"},
+    "alpha": {"source": "ALPHA", "keys": "105"},
 }
 ask(*({"name": name} | one for name, one in keyed.items()))
 masks = mattes.masks_of(footage.selected(bpy.context))
 seen["keys"] = [[one["name"], Path(one["path"]).name, one.get("frame")] for one in masks.job]
 seen["carried_rendered"] = started(out / "carried").wait()
-scene.frame_current = 26
+scene.frame_current = 28
 ask({"source": "MASK", "mask": drawn}, {"source": "FILE"})
 seen["buttons"] = []
 for index, actions in ((0, ["ADD", "ADD", "CLEAR", "ADD"]), (1, ["ADD", "ADD"])):
-    scene.nvd.active_mask = index
+    shot.nvd.active_mask = index
     for action in actions:
         bpy.ops.nvd.carry_mask(action=action)
-        seen["buttons"].append(scene.nvd.masks[index].frames)
+        seen["buttons"].append(shot.nvd.masks[index].keys)
         scene.frame_current -= 1
+seen["beside_it"] = fails(bpy.ops.nvd.carry_mask, action="ADD")
+scene.frame_current = 28
+ask(*({"source": "FILE", "path": f"masks/{name}"} for name in ("sign.png", "sign.####.png", "sign.mov")))
+for shot.nvd.active_mask in range(3):
+    bpy.ops.nvd.carry_mask(action="ADD")
+seen["carried_pictures"] = [one.picture for one in shot.nvd.masks]
 seen["expected"] = []
-for wanted, find in (([], "nothing"), ([], "moving"), ([blender], "moving"), ([blender | {"frames": "25"}], "moving")):
+for wanted, find in (([], "nothing"), ([], "moving"), ([blender], "moving"), ([blender | {"keys": "105"}], "moving")):
     ask(*wanted)
     scene.nvd.settings.find = find
     seen["expected"].append(outlook.expected(footage.selected(bpy.context)).seconds)
 with bpy.context.temp_override(edit_movieclip=clip):
     clip.frame_start = 11
-    ask(blender | {"frames": "12"})
+    ask(blender | {"keys": "102"})
+    seen["clip_timeline"] = [keys.in_timeline(one, footage.selected(bpy.context)) for one in clip.nvd.masks]
     seen["clip_keys"] = [one["frame"] for one in mattes.masks_of(footage.selected(bpy.context)).job]
     clip.frame_start = 1
 strips.remove(still)
@@ -183,12 +196,12 @@ refused = {
     "nothing_drawn": {"source": "MASK", "mask": bpy.data.masks.new("Empty")},
     "no_strip": {"source": "STRIP", "strip": "none"},
     "itself": {"source": "STRIP", "strip": "shot"},
-    "no_frames": {"frames": "12-14"} | blender,
-    "not_shown": {"frames": "29"} | blender,
-    "before": {"frames": "22"} | blender,
-    "many_files": {"source": "FILE", "picture": "a.png", "frames": "23 24"},
-    "no_picture": {"source": "FILE", "path": "/nowhere", "frames": "23"},
-    "ended": {"source": "STRIP", "strip": "disc", "frames": "28"},
+    "no_frames": {"keys": "12-14"} | blender,
+    "not_shown": {"keys": "109"} | blender,
+    "before": {"keys": "102"} | blender,
+    "many_files": {"source": "FILE", "picture": "a.png", "keys": "103 104"},
+    "no_picture": {"source": "FILE", "path": "/nowhere", "keys": "103"},
+    "ended": {"source": "STRIP", "strip": "disc", "keys": "108"},
     "too_short": {"source": "STRIP", "strip": "disc"},
 }
 disc.frame_final_end -= 2
@@ -205,15 +218,37 @@ ask(blender)
 (out / "broken.png").write_bytes(b"no picture")
 with bpy.context.temp_override(edit_movieclip=bpy.data.movieclips.load(str(out / "broken.png"))):
     seen["broken"] = fails(bpy.ops.nvd.decompose_clip)
-scene.sequence_editor.active_strip = strips.new_image(
+broken = scene.sequence_editor.active_strip = strips.new_image(
     name="broken", filepath=str(out / "broken.png"), channel=3, frame_start=1
 )
+item = broken.nvd.masks.add()
+item.source, item.mask = "MASK", drawn
 seen["no_size"] = fails(bpy.ops.nvd.decompose_clip)
 scene.sequence_editor.active_strip = shot
 seen["records_after_refusals"] = len(list(jobs._place().iterdir())) if jobs._place().is_dir() else 0
 
+# -- drawn on one frame alone, or on two ------------------------------------------------------------------------
+before = [len(bpy.data.scenes), len(bpy.data.node_groups)]
+ask(blender | {"still": False})
+seen["one_frame"] = fails(bpy.ops.nvd.decompose_clip)
+window = bpy.context.window_manager.windows[0]
+area = window.screen.areas[0]
+area.type = "CLIP_EDITOR"
+space, two = area.spaces.active, bpy.data.masks.new("Two")
+corners = spline(two.layers.new(name="only"), asked["hard"])
+space.clip, space.mode, space.mask, two.layers.active = clip, "MASK", two, two.layers[0]
+region = next(region for region in area.regions if region.type == "WINDOW")
+with bpy.context.temp_override(window=window, area=area, region=region, space_data=space):
+    for frame in (1, 5):
+        window.scene.frame_set(frame)
+        for point in corners.points:
+            point.select, point.co = True, (point.co[0] + 0.01 * frame, point.co[1])
+        assert bpy.ops.mask.shape_key_insert() == {"FINISHED"}
+seen["moves"] = [mattes._moves(one, 6) for one in (drawn, tracked, two)]
+seen["left_by_looking"] = [len(bpy.data.scenes), len(bpy.data.node_groups)] == before
+
 # -- killed and cancelled while masks are rendered --------------------------------------------------------
-scene.nvd.folder = str(out / "many")
+shot.nvd.folder = str(out / "many")
 ask(*({"name": f"object{index}"} | blender for index in range(40)))
 job = decompose.start_job(bpy.context, resume=False)
 poll_until(lambda: half_rendered(job.record.place))
@@ -232,12 +267,12 @@ jobs.forget(again)
 seen["left_by_cancelled"] = list(map(str, jobs._place().iterdir()))
 
 # -- the whole job, which Blender leaves while it renders, and which is cancelled and begun again by name --------
-scene.nvd.folder = str(out / "result")
+shot.nvd.folder = str(out / "result")
 ask(
     {"name": "poly", "layer": "hard"} | blender,
     {"name": "disc", "source": "STRIP", "strip": "disc"},
     {"name": "sign", "source": "ALPHA", "locked": True},
-    {"name": "blob", "layer": "soft", "frames": "25", "locked": True} | blender,
+    {"name": "blob", "layer": "soft", "keys": "105", "locked": True} | blender,
 )
 job = decompose.start_job(bpy.context, resume=False)
 poll_until(lambda: job.stage == "rasterise")
@@ -255,11 +290,21 @@ seen["taken_up"] = [again.state, again.warnings]
 seen["whole"] = list(bpy.ops.nvd.decompose_clip(resume=True))
 seen["warnings"] = jobs.listed()[-1].warnings
 seen["left_by_jobs"] = list(map(str, jobs._place().iterdir()))
+pressed = SimpleNamespace(resume=False, existing="AUTO", execute=lambda _context: "refused")
+shot.nvd.masks[0].still = False
+seen["pressed"] = decompose.NVD_OT_decompose_clip.invoke(pressed, bpy.context, None)
+shot.nvd.masks[0].still = True
 
 # -- masks that were carried are corrected: a corner of one is painted white -------------------------------------------
 result = results.results()[0]
 result.frame_set(106)
 seen["correctable"] = [carried.has_masks(result, layer) for layer in ("blob", "poly")]
+brush = compat.brush(result)
+brush.color, brush.secondary_color = (0.5, 0.25, 1.0), (1.0, 0.5, 0.25)
+seen["brush"] = []
+for choose, options in (("correct_mask", {}), ("mask_brush", {"is_object": False}), ("paint_atlas", {})):
+    getattr(bpy.ops.nvd, choose)(layer="blob", **options)
+    seen["brush"].append([*brush.color, *brush.secondary_color])
 bpy.ops.nvd.correct_mask(layer="blob")
 mask = bpy.context.scene.tool_settings.image_paint.canvas
 pixels = list(mask.pixels)
@@ -287,7 +332,7 @@ jobs.forget(jobs.listed()[-1])
 ask()
 for action in ("ADD", "ADD", "ADD", "UP", "UP", "UP", "DOWN", "ADD", "REMOVE"):
     bpy.ops.nvd.edit_objects(action=action)
-seen["order"] = [[mask.name for mask in scene.nvd.masks], scene.nvd.active_mask]
+seen["order"] = [[mask.name for mask in shot.nvd.masks], shot.nvd.active_mask]
 
 
 class Layout:
@@ -305,14 +350,15 @@ class Layout:
 
 
 seen["drawn"] = {}
-scene.nvd.active_mask = 0
+shot.nvd.active_mask = 0
 for source in ("FILE", "MASK", "STRIP", "ALPHA"):
     ask({"source": source, "mask": drawn})
-    objects.draw_objects(Layout(notes := []), scene, are_strips=True)
-    scene.nvd.masks[0].frames = "12"
-    objects.draw_objects(Layout(with_frames := []), scene, are_strips=True)
+    chosen = footage.of(shot, scene)
+    objects_panel.draw_objects(Layout(notes := []), shot.nvd, [], scene, chosen, are_strips=True)
+    shot.nvd.masks[0].keys = "105"
+    objects_panel.draw_objects(Layout(with_frames := []), shot.nvd, [], scene, chosen, are_strips=True)
     seen["drawn"][source] = [notes, with_frames]
 ask()
-objects.draw_objects(Layout(notes := []), scene, are_strips=True)
+objects_panel.draw_objects(Layout(notes := []), shot.nvd, [], scene, chosen, are_strips=True)
 seen["drawn"][""] = notes
 (out / "seen.json").write_text(json.dumps(seen, default=str))

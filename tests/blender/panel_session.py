@@ -11,6 +11,7 @@ import sys
 import traceback
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 zip_path, result, clips, out = (Path(argument) for argument in sys.argv[1:5])
 os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile")
@@ -20,16 +21,25 @@ answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)  # Blender talks there
 
 import bpy  # noqa: E402 (it reads the environment)
-from recorder import drawn  # noqa: E402
+from installed import PACKAGE, install, modules  # noqa: E402
+from recorder import Layout, drawn  # noqa: E402
 
-bpy.ops.wm.read_factory_settings(use_empty=True)
-bpy.ops.extensions.package_install_files(filepath=str(zip_path), repo="user_default", enable_on_install=True)
-package = "bl_ext.user_default.nvd_blender"
-compat, compositor, job, jobs, preferences, previews, records, results = (
-    __import__(f"{package}.{name}", fromlist=["*"])
-    for name in ("compat", "compositor", "job", "jobs", "preferences", "previews", "records", "results")
+install(zip_path)
+compat, compositor, chores, job, jobs, menus, preferences, previews, progress, properties, records, results = modules(
+    "host.compat",
+    "result.compositor",
+    "engine.tasks",
+    "jobs.job",
+    "jobs.queue",
+    "ui.menus",
+    "ui.preferences",
+    "jobs.previews",
+    "ui.progress",
+    "source.properties",
+    "source.records",
+    "result.scenes",
 )
-protocol = __import__("nvd_core.protocol", fromlist=["*"])
+protocol = __import__("nvd_core.spec.protocol", fromlist=["*"])
 ENGINES = {"absent": "", "wrong": "/nowhere/python", "present": sys.executable}
 
 
@@ -136,23 +146,27 @@ def set_results(damages: list[str]) -> None:
 
 def set_state(state: dict) -> bpy.types.MovieClip | None:
     scene = bpy.context.scene
-    preferences = bpy.context.preferences.addons[package].preferences
+    preferences = bpy.context.preferences.addons[PACKAGE].preferences
     preferences.python, preferences.neural, preferences.wheels = ENGINES[state["engine"]], *state["preferences"]
     if compat.IS_5:
         bpy.context.workspace.sequencer_scene = scene if state["has_sequencer_scene"] else None
     set_strip(scene, state["strip"])
-    scene.nvd.masks.clear()
-    for values in state["masks"]:
-        mask = scene.nvd.masks.add()
-        mask.name, mask.path, mask.source, mask.frames = values
-    for name, value in state["settings"].items():
-        setattr(scene.nvd.settings, name, value)
-    scene.nvd.folder = state["folder"]
-    set_jobs(state["jobs"])
-    set_results(state["results"])
     clip = bpy.data.movieclips.load(str(FILES[state["clip"].removesuffix(" gone")])) if state["clip"] else None
     if "gone" in state["clip"]:
         clip.filepath = "/nowhere"
+    strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
+    for group in [one.nvd for one in (scene, strip, clip) if one]:
+        group.masks.clear()
+        for values in state["masks"]:
+            mask = group.masks.add()
+            mask.name, mask.path, mask.source, mask.keys = values
+        group.folder = state["folder"]
+    for name, value in state["settings"].items():
+        setattr(scene.nvd.settings, name, value)
+    set_jobs(state["jobs"])
+    failed = chores.Task("Install", (), out / "log", state="failed", error=state.get("chore", ""))
+    chores._latest[:] = [failed] if failed.error else []
+    set_results(state["results"])
     return clip
 
 
@@ -160,22 +174,90 @@ def draw_all(clip: bpy.types.MovieClip | None) -> dict[str, list[str]]:
     seen = {}
     with bpy.context.temp_override(edit_movieclip=clip) if clip else nullcontext():
         for panel in bpy.types.Panel.__subclasses__():
-            if panel.__module__.startswith(package) and getattr(panel, "poll", lambda _context: True)(bpy.context):
+            if panel.__module__.startswith(PACKAGE) and getattr(panel, "poll", lambda _context: True)(bpy.context):
                 for method in {"draw", "draw_header"} & set(dir(panel)):
                     seen[f"{panel.__name__}.{method}"] = drawn(panel, method=method).notes
         for scene in results.results():
             with bpy.context.temp_override(scene=scene):
                 seen[f"layers of {scene.name}"] = drawn(bpy.types.NVD_PT_layers).notes
-        chosen = bpy.context.preferences.addons[package].preferences
+        for name, draw in (("status bar", progress.draw_in_status_bar), ("menu", menus._draw)):
+            header = SimpleNamespace(layout=Layout())
+            draw(header, bpy.context)
+            seen[name] = header.layout.notes
+        chosen = bpy.context.preferences.addons[PACKAGE].preferences
         seen["preferences"] = drawn(preferences.NVD_AP_preferences, chosen).notes
     if clip:
         bpy.data.movieclips.remove(clip)
     return seen
 
 
+def texts() -> list[str]:
+    """What stands beside fields and buttons, and in their tooltips."""
+    found = []
+    owners = [kind.bl_rna for kind in bpy.types.PropertyGroup.__subclasses__() if kind.__module__.startswith(PACKAGE)]
+    owners += [getattr(bpy.ops.nvd, name).get_rna_type() for name in dir(bpy.ops.nvd)]
+    for owner in owners:
+        found += [owner.name, owner.description]
+        for one in owner.properties:
+            found += [one.name, one.description]
+            if one.type == "ENUM":
+                found += [text for item in one.enum_items for text in (item.name, item.description)]
+    return found
+
+
+def in_menus() -> dict[str, list[str]]:
+    """What of ours stands in Blender's own menus."""
+    seen = {}
+    for menu in ("SEQUENCER_MT_strip", "CLIP_MT_clip"):
+        layout = Layout()
+        for draw in getattr(bpy.types, menu).draw._draw_funcs:
+            if draw.__module__.startswith(PACKAGE):
+                draw(SimpleNamespace(layout=layout), bpy.context)
+        names = (button.removeprefix("nvd.") for button in layout.buttons)
+        seen[menu] = [getattr(bpy.ops.nvd, name).get_rna_type().name for name in names]
+    return seen
+
+
+def with_row(table: str) -> dict[str, list[str]]:
+    """What is offered while a table has a row that the panel has no texts for, by its field."""
+    module, kind = table.split(":")
+    kind = getattr(__import__(f"nvd_core.spec.choices.{module}", fromlist=["*"]), kind)
+    properties.unregister()
+    kind.rows["mine"] = type("Mine", (kind,), {"name": "mine", "about": "one of my own"})
+    properties.register()
+    field = properties.NVD_PG_settings.bl_rna.properties[kind.setting]
+    items = field.enum_items if field.type == "ENUM" else ()
+    offered = [field.description, *(f"{one.name}: {one.description}" for one in items)]
+    drawn_then = drawn(bpy.types.NVD_PT_sequencer_job).notes
+    properties.unregister()
+    del kind.rows["mine"]
+    properties.register()
+    return {"offered": offered, "drawn": drawn_then}
+
+
+def browsed(state: dict) -> dict[str, list[str]]:
+    """What the first object's mask is after something was chosen in the file browser."""
+    folder, names, is_sequence = state["browse"]
+    bpy.ops.nvd.browse_mask(
+        directory=str(clips / folder), files=[{"name": name} for name in names], sequence=is_sequence
+    )
+    mask = bpy.context.scene.sequence_editor.active_strip.nvd.masks[0]
+    return {"path": [str(Path(one).relative_to(clips)) if one else "" for one in (mask.path, mask.picture)]}
+
+
 for line in sys.stdin:
     try:
-        answer = draw_all(set_state(json.loads(line)))
+        state = json.loads(line)
+        if "row" in state:
+            answer = with_row(state["row"])
+        elif "texts" in state or "menus" in state:
+            answer = {"texts": texts()} if "texts" in state else in_menus()
+        else:
+            answer = draw_all(set_state(state))
+        if "listed" in state:
+            answer = {"listed": sorted(path.name for path in (clips / state["listed"]).iterdir())}
+        if "browse" in state:
+            answer = browsed(state)
     except Exception:  # noqa: BLE001 (it is the answer)
         answer = {"traceback": traceback.format_exc()}
     answers.write(json.dumps(answer) + "\n")

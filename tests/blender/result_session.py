@@ -13,12 +13,11 @@ zip_path, solved, out = (Path(argument) for argument in sys.argv[1:4])
 os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile")
 
 import bpy  # noqa: E402 (it reads the environment)
+from installed import install, modules  # noqa: E402
 
 seen: dict = {}
-bpy.ops.wm.read_factory_settings(use_empty=True)
-bpy.ops.extensions.package_install_files(filepath=str(zip_path), repo="user_default", enable_on_install=True)
-package = "bl_ext.user_default.nvd_blender"
-results = __import__(f"{package}.results", fromlist=["*"])
+install(zip_path)
+compat, results = modules("host.compat", "result.scenes")
 
 
 def render_all(into: Path) -> None:
@@ -26,6 +25,10 @@ def render_all(into: Path) -> None:
         scene = bpy.data.scenes[name]
         scene.render.filepath = str(into / name / "####.png")
         bpy.ops.render.render(animation=True, scene=scene.name)
+
+
+def sockets(node) -> int:
+    return sum(one.enabled for one in (*node.inputs, *node.outputs))
 
 
 def refused(folder: Path) -> str:
@@ -45,6 +48,14 @@ seen["refused"] = [refused(folder) for folder in (out, copies["unfinished"], cop
 for name in ("plain", "painted"):
     assert bpy.ops.nvd.load_result(directory=f"{copies[name]}/") == {"FINISHED"}
     results.result_scene(copies[name]).name = name
+scripts = Path(bpy.utils.system_resource("SCRIPTS")) / "startup" / "bl_ui"
+offered = "".join(path.read_text() for path in scripts.glob("node_add_menu*.py"))
+trees = [compat.scene_tree(bpy.data.scenes["plain"]), *bpy.data.node_groups]
+seen["not_offered"] = sorted({node.bl_idname for tree in trees for node in tree.nodes if node.bl_idname not in offered})
+seen["nodes"] = [
+    [[node.bl_idname, node.show_options, sockets(node), *node.location, node.width] for node in tree.nodes]
+    for tree in trees
+]
 for node in results.atlas_nodes(bpy.data.scenes["painted"]).values():
     pixels = [0.8, 0.1, 0.3, 1.0] * (len(node.image.pixels) // 4)
     node.image.pixels.foreach_set(pixels)

@@ -13,6 +13,7 @@ os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile")
 os.environ["PYTHONPATH"] = "/nowhere"  # the worker must not inherit it
 
 import bpy  # noqa: E402 (it reads the environment)
+from installed import PACKAGE, modules  # noqa: E402
 
 seen: dict = {"version": bpy.app.version_string}
 
@@ -46,10 +47,9 @@ def settings_of(scene) -> list:
 bpy.ops.wm.read_factory_settings(use_empty=True)
 loaded = set(sys.modules)
 bpy.ops.extensions.package_install_files(filepath=str(zip_path), repo="user_default", enable_on_install=True)
-package = "bl_ext.user_default.nvd_blender"
 seen["brought_in"] = sorted({name.partition(".")[0] for name in set(sys.modules) - loaded})
-compat, footage, jobs, layers, results = (
-    __import__(f"{package}.{name}", fromlist=["*"]) for name in ("compat", "footage", "jobs", "layers", "results")
+compat, footage, jobs, layers, results = modules(
+    "host.compat", "source.footage", "jobs.queue", "result.layers", "result.scenes"
 )
 
 # -- refusals --------------------------------------------------------------------------------------
@@ -67,9 +67,9 @@ scene.sequence_editor.active_strip = strip
 if compat.IS_5:
     bpy.context.workspace.sequencer_scene = scene
 seen["no_engine"] = fails(bpy.ops.nvd.decompose_clip)
-bpy.context.preferences.addons[package].preferences.python = "/bin/false"
+bpy.context.preferences.addons[PACKAGE].preferences.python = "/bin/false"
 seen["wrong_engine"] = fails(bpy.ops.nvd.decompose_clip)
-bpy.context.preferences.addons[package].preferences.python = str(engine_python)
+bpy.context.preferences.addons[PACKAGE].preferences.python = str(engine_python)
 own_image = bpy.data.images.load(str(plates[2]))
 strip.use_reverse_frames = True
 seen["reversed"] = fails(bpy.ops.nvd.decompose_clip)
@@ -79,9 +79,9 @@ seen["no_result"] = fails(bpy.ops.nvd.add_result)
 # -- image strip: decompose, un-edited, painted, rebuilt ---------------------------------------------
 before = settings_of(scene)
 scene.nvd.settings.preset = "preview"
-mask = scene.nvd.masks.add()
+mask = strip.nvd.masks.add()
 mask.name, mask.path = "sign", str(clips / "masks")
-scene.nvd.folder = str(out / "result")
+strip.nvd.folder = str(out / "result")
 assert bpy.ops.nvd.decompose_clip() == {"FINISHED"}
 seen["settings_kept"] = settings_of(scene) == before
 result = results.result_scene(out / "result")
@@ -132,7 +132,7 @@ scene.view_settings.view_transform, scene.render.dither_intensity = "Standard", 
 compat.set_image_format(scene.render.image_settings, "PNG")
 render(scene, "sequenced")
 groups = len(bpy.data.node_groups)
-assert bpy.ops.nvd.decompose_clip() == {"FINISHED"}
+assert bpy.ops.nvd.decompose_clip(existing="REPLACE") == {"FINISHED"}
 seen["second_run"] = [
     len(bpy.data.node_groups) - groups,
     len([one for one in bpy.data.scenes if results.BUILT_KEY in one]),
@@ -150,7 +150,7 @@ seen["trimmed"] = [found.first, found.last]
 strip.animation_offset_start, strip.animation_offset_end = 0, 0
 
 seen["own_image"] = [own_image.source, own_image.alpha_mode]
-scene.nvd.folder = str(out / "another")  # of the same clip, so of the same name
+strip.nvd.folder = str(out / "another")  # of the same clip, so of the same name
 strip.frame_final_start, strip.frame_final_end = 23, 21 + len(plates)
 assert bpy.ops.nvd.decompose_clip() == {"FINISHED"}
 seen["newest"] = str(results.folder_of(results.results()[0]))
@@ -161,8 +161,6 @@ for one in list(strips):
     strips.remove(one)
 movie = strips.new_movie(name="movie", filepath=str(clips / "movie.mp4"), channel=1, frame_start=1)
 scene.sequence_editor.active_strip = movie
-scene.nvd.masks.clear()
-scene.nvd.folder = ""
 movie.colorspace_settings.name = "Filmic Log"
 seen["other_colour"] = fails(bpy.ops.nvd.decompose_clip)
 movie.colorspace_settings.name = "sRGB"
@@ -196,8 +194,14 @@ result = results.result_scene(clips / "zero" / "z_nvd")
 seen["zero_range"] = [result.frame_start, result.frame_end]
 render(result, "zero_unedited")
 
+# -- another version is installed over this one, in the same Blender ------------------------------------
+core = sys.modules["nvd_core"]
+bpy.ops.extensions.package_install_files(filepath=str(zip_path), repo="user_default", enable_on_install=True)
+seen["keeps_the_old_core"] = sys.modules["nvd_core"] is core
+(jobs,) = modules("jobs.queue")
+
 # -- leaving nothing behind ----------------------------------------------------------------------------
-bpy.ops.preferences.addon_disable(module=package)
+bpy.ops.preferences.addon_disable(module=PACKAGE)
 seen["left"] = [
     name
     for name, there in {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,13 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from blenders import BLENDERS
+from blenders import BLENDERS, seen_in
 from rendered import difference, pictures
 from support import write_video
 
 from nvd_core.clip.pictures import read_rgb, write_png
-from nvd_core.conventions import Size
-from nvd_core.demo_clip import write_clip
+from nvd_core.faces.demo_clip import write_clip
+from nvd_core.spec.conventions import Size
 
 SIZE, FRAMES, FIRST = Size(192, 108), 8, 101
 
@@ -41,10 +40,7 @@ def session(request: pytest.FixtureRequest, extension: Path, tmp_path_factory: p
     """One Blender, through the whole path once."""
     blender, out = request.param, tmp_path_factory.mktemp("out")
     clips = _clips(tmp_path_factory.mktemp("clips with space"))
-    command = [blender, Path(__file__).with_name("session.py"), extension, sys.executable, clips, out]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=out)
-    assert (out / "seen.json").is_file(), done.stdout[-3000:] + done.stderr[-3000:]
-    return Session(json.loads((out / "seen.json").read_text()), out, clips, blender)
+    return Session(seen_in(out, blender, "session.py", extension, sys.executable, clips, out), out, clips, blender)
 
 
 def _clips(folder: Path) -> Path:
@@ -172,3 +168,7 @@ def test_a_strip_longer_than_its_footage_gives_all_of_it(session: Session):
 
 def test_disabling_leaves_nothing_behind(session: Session):
     assert session.seen["left"] == []
+
+
+def test_another_version_that_is_installed_brings_its_own_core(session: Session):
+    assert session.seen["keeps_the_old_core"] is False

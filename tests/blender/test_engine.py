@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from blenders import BLENDERS
+from blenders import BLENDERS, seen_in
+from support import traps
 
 from nvd_core import __version__
-from nvd_core.conventions import Size
-from nvd_core.demo_clip import write_clip
-from nvd_core.folder import read_manifest
+from nvd_core.faces.demo_clip import write_clip
+from nvd_core.spec.conventions import Size
+from nvd_core.spec.manifest import read_manifest
 
 pytestmark = pytest.mark.skipif(not BLENDERS, reason="NVD_BLENDERS names no Python with bpy")
 
@@ -27,12 +28,8 @@ def out(request: pytest.FixtureRequest, extension: Path, tmp_path_factory: pytes
     (wheels / "something_else-1.0-py3-none-any.whl").touch()
     clip = write_clip(out / "clip", 3, Size(128, 96)).frames
     full = ["full"] if request.param == BLENDERS[-1] else []
-    session = Path(__file__).with_name("engine_session.py")
-    done = subprocess.run(
-        [request.param, session, extension, wheels, clip, out, *full],
-        capture_output=True, text=True, check=False, cwd=out,
-    )  # fmt: skip
-    assert (out / "seen.json").is_file(), done.stdout[-3000:] + done.stderr[-3000:]
+    here = traps(out / "here")
+    seen_in(out, request.param, "engine_session.py", extension, wheels, clip, out, *full, cwd=here)
     return out
 
 
@@ -58,8 +55,10 @@ def test_without_an_engine_the_panel_leads_to_the_button(seen: dict[str, Any]):
 
 def test_it_asks_with_how_much_and_where_to(seen: dict[str, Any], out: Path):
     online, offline = seen["asks"]
-    assert "about 160 MB are downloaded" in online
-    assert f"from {out / 'wheels'}; nothing is downloaded" in offline
+    assert re.search(r"2\d packages, 1\d\d MB, are downloaded from Python's package registry", online)
+    assert re.search(rf"2\d packages, 1\d\d MB, are taken from {out / 'wheels'}; nothing is downloaded", offline)
+    assert re.search(r"no others, and each is checked by its hash: .*numpy 2\.\d", online)
+    assert re.search(r"2\d packages, 1\d\d MB, will be downloaded, each checked by its hash: .*numpy", seen["none"])
     assert all(str(out / "profile with space") in told for told in (online, offline))
 
 
@@ -117,11 +116,37 @@ def test_installed_it_decomposes(full: dict[str, Any], out: Path):
     assert f"The engine {__version__} is installed" in full["installed"]
     assert "[Install Engine]" not in full["installed"]
     assert full["python"][0] == full["python"][1]
-    assert read_manifest(out / "result").layers == ("background",)
+    assert read_manifest(out / "result").names == ("background",)
 
 
 def test_torch_can_be_added(full: dict[str, Any]):
-    assert "[Add Neural Solver]" in full["wants_torch"]
+    assert "[Add torch]" in full["wants_torch"]
+    assert "The neural solver needs torch, which the engine lacks" in full["no_torch"]
+    assert "press Add torch" in full["no_torch"]
+
+
+def test_what_is_installed_is_what_is_locked(full: dict[str, Any]):
+    """However pip is configured on this machine."""
+    installed = {(name.lower().replace("_", "-"), version) for name, version in map(str.split, full["packages"])}
+    locked = {tuple(one.split()) for one in full["locked"]}
+    assert installed - {one for one in installed if one[0] in {"pip", "setuptools"}} == {
+        *locked,
+        ("nvd-blender", __version__),
+    }
+
+
+def test_nothing_that_lies_about_is_run(seen: dict[str, Any], out: Path):
+    """Neither a module where Blender was started, nor what a relative path finds beside the opened file."""
+    assert not (out / "sprung").exists(), (out / "sprung").read_text()
+    assert seen["kept_in_full"] == [str(out / "stranger" / name) for name in ("python", "wheels")]
+    assert len(seen["relative"]) == 20
+    assert all("relative to the opened file" in told for told in seen["relative"]), seen["relative"]
+
+
+def test_a_python_that_cannot_make_environments_is_told_where_there_is_room(seen: dict[str, Any]):
+    assert "it lacks venv or ensurepip" in seen["no_venv"]
+    assert "Install your system's python3-venv, or choose an existing Python below" in seen["no_venv"]
+    assert "[Install Engine]" not in seen["no_venv"]
 
 
 def test_another_version_is_told_and_updated(full: dict[str, Any]):

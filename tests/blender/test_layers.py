@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,15 +10,15 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import pytest
-from blenders import BLENDERS
+from blenders import BLENDERS, seen_in
 from rendered import difference, pictures
 
-from nvd_core.clip.colour import display_from_linear, to_uint8
 from nvd_core.clip.pictures import read_rgb, write_png
-from nvd_core.conventions import Size
-from nvd_core.decomposition import Decomposition
-from nvd_core.demo_clip import write_clip
-from nvd_core.exr import rgba_channels, write_exr
+from nvd_core.faces.demo_clip import write_clip
+from nvd_core.image.colour import display_from_linear, to_uint8
+from nvd_core.image.exr import rgba_channels, write_exr
+from nvd_core.result.decomposition import Decomposition
+from nvd_core.spec.conventions import Size
 
 pytestmark = pytest.mark.skipif(not BLENDERS, reason="NVD_BLENDERS names no Python with bpy")
 
@@ -39,7 +38,7 @@ class Session(NamedTuple):
     def nvd_render(self, *flags: object) -> list[np.ndarray]:
         """The frames as the command line renders them."""
         place = self.out / f"nvd{abs(hash(flags))}"
-        _nvd("render", self.moved / "result", "-o", place, *flags)
+        _nvd("render", self.moved / "result", "-o", place, "--replace", *flags)
         return pictures(place)
 
 
@@ -66,10 +65,12 @@ def session(request: pytest.FixtureRequest, extension: Path, tmp_path_factory: p
     other[: len(other) // 3, :, :3] = [0.9, 0.8, 0.1]
     write_exr(atlases / "other.exr", rgba_channels(other))
     _nvd("decompose", atlases / "plain.0007.png", "-o", atlases / "other_result", "--preset", "preview")
-    command = [request.param, Path(__file__).with_name("layers_session.py"), extension, shot, atlases, out]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=out)
-    assert (out / "seen.json").is_file(), done.stdout[-3000:] + done.stderr[-3000:]
-    return Session(json.loads((out / "seen.json").read_text()), out, shot.with_name("moved"), atlases)
+    return Session(
+        seen_in(out, request.param, "layers_session.py", extension, shot, atlases, out),
+        out,
+        shot.with_name("moved"),
+        atlases,
+    )
 
 
 BOTH = ["--light", "sign=0.3", "--gain", "sign=1.5", "--opacity", "sign=0.6", "--opacity", "background=0.8"]

@@ -15,7 +15,7 @@ from rendered import pictures
 from stills import STILLS
 
 from nvd_core.clip import Clip, open_clip
-from nvd_core.clip.colour import to_display
+from nvd_core.image.colour import to_display
 
 pytestmark = pytest.mark.skipif(not BLENDERS, reason="NVD_BLENDERS names no Python with bpy")
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
+from itertools import combinations
 from pathlib import Path
 
 import pytest
-from blenders import BLENDERS
+from blenders import BLENDERS, seen_in
 from rendered import difference, pictures
 
-from nvd_core.decomposition import Decomposition
+from nvd_core.result.decomposition import Decomposition
 
 pytestmark = pytest.mark.skipif(not BLENDERS, reason="NVD_BLENDERS names no Python with bpy")
 
@@ -21,11 +21,8 @@ def sessions(extension: Path, solved_folder: Path, tmp_path_factory: pytest.Temp
     outs: dict[Path, Path] = {}
     for blender in BLENDERS:
         out = tmp_path_factory.mktemp("results")
-        script = Path(__file__).with_name("result_session.py")
         saved = [outs[BLENDERS[0]] / "saved.blend"] if outs else []
-        command = [blender, script, extension, solved_folder, out, *saved]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=out)
-        assert (out / "seen.json").is_file(), done.stdout[-3000:] + done.stderr[-3000:]
+        seen_in(out, blender, "result_session.py", extension, solved_folder, out, *saved)
         outs[blender] = out
     return outs
 
@@ -43,6 +40,30 @@ def test_what_is_no_whole_result_is_refused_in_words(sessions: dict[Path, Path],
     assert "The folder is no decomposition" in other
     assert "The decomposition is not finished" in unfinished
     assert "The decomposition lacks a file" in lacking
+
+
+SOCKET = 22
+BUTTONS = {"CompositorNodeImage": 292, "ShaderNodeMix": 132, "CompositorNodeMixRGB": 132}
+"""Heights of nodes, as measured in a window; without one Blender does not know them."""
+
+
+@pytest.mark.parametrize("blender", BLENDERS, ids=lambda path: path.parents[1].name)
+def test_no_node_lies_over_another(sessions: dict[Path, Path], blender: Path) -> None:
+    for nodes in json.loads((sessions[blender] / "seen.json").read_text())["nodes"]:
+        boxes = [
+            (x, x + width, y - sockets * SOCKET - (BUTTONS.get(kind, 82) if whole else 60), y)
+            for kind, whole, sockets, x, y, width in nodes
+            if kind != "NodeFrame"
+        ]
+        for one, other in combinations(boxes, 2):
+            apart = one[1] <= other[0] or other[1] <= one[0] or one[3] <= other[2] or other[3] <= one[2]
+            assert apart, (one, other)
+
+
+@pytest.mark.parametrize("blender", BLENDERS, ids=lambda path: path.parents[1].name)
+def test_all_nodes_are_such_as_blender_still_offers(sessions: dict[Path, Path], blender: Path) -> None:
+    parts_of_trees = {"CompositorNodeGroup", "NodeFrame", "NodeGroupInput", "NodeGroupOutput"}
+    assert set(json.loads((sessions[blender] / "seen.json").read_text())["not_offered"]) <= parts_of_trees
 
 
 @pytest.mark.parametrize("blender", BLENDERS[1:], ids=lambda path: path.parents[1].name)

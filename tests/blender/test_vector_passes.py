@@ -11,9 +11,8 @@ from blenders import BLENDERS
 from support import sliding
 
 from nvd_core.clip import open_clip
-from nvd_core.conventions import Size
-from nvd_core.flow import open_flow
-from nvd_core.flow.files import read_flow_file
+from nvd_core.flow.files import open_files, read_flow_file
+from nvd_core.spec.conventions import Size
 
 PLACES = {101: (-6, -4), 102: (-3, -2), 103: (2, -1), 104: (0, -6)}
 
@@ -36,4 +35,4 @@ def test_blenders_vector_pass_is_read_as_the_plane_moved(blender: Path, tmp_path
                 move = (np.array(PLACES[other]) - here) * [1, -1]
                 np.testing.assert_allclose(flow[inside], np.broadcast_to(move, flow[inside].shape), atol=1e-3)
     info = open_clip(sliding(tmp_path / "plates", len(PLACES), Size(64, 48))).info
-    assert open_flow(str(tmp_path / "passes"), info, info.numbers).files == tuple(files)
+    assert open_files(str(tmp_path / "passes"), info, info.numbers).files == tuple(files)

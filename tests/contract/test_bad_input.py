@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import OpenEXR
 import pytest
 from support import (
     SIZE,
@@ -31,8 +32,8 @@ from support import (
 
 from nvd_core.__main__ import main
 from nvd_core.clip.pictures import write_png
-from nvd_core.conventions import Size
-from nvd_core.exr import write_exr
+from nvd_core.image.exr import write_exr
+from nvd_core.spec.conventions import Size
 
 COUNT = 3
 Arguments = list[object]
@@ -104,7 +105,7 @@ def gap(at: Path) -> tuple[Arguments, str]:
 
 
 def video_cut_before_its_index(at: Path) -> tuple[Arguments, str]:
-    return [cut(write_video(at / "cut.mp4", (numbered(index) for index in range(30))))], "no video that can be read"
+    return [cut(write_video(at / "cut.mp4", (numbered(index) for index in range(30))))], "The video is cut off"
 
 
 def video_cut_after_its_index(at: Path) -> tuple[Arguments, str]:
@@ -130,7 +131,8 @@ def exr_cut(at: Path) -> tuple[Arguments, str]:
 
 
 def exr_of_nan(at: Path) -> tuple[Arguments, str]:
-    write_exr(at / "nan.exr", dict.fromkeys("RGB", np.full((64, 64), np.nan, np.float32)))
+    planes = dict.fromkeys("RGB", np.full((64, 64), np.nan, np.float32))
+    OpenEXR.File({"type": OpenEXR.scanlineimage}, planes).write(str(at / "nan.exr"))  # which we would not write
     return [at / "nan.exr"], "not numbers"
 
 
@@ -157,16 +159,16 @@ def missing_masks(at: Path) -> tuple[Arguments, str]:
 
 
 def masks_of_another_size(at: Path) -> tuple[Arguments, str]:
-    return [clip(at), masks(at, size=Size(80, 48))], "The mask is 80x48, the clip is 160x96"
+    return [clip(at), masks(at, size=Size(96, 96))], "The mask is 96x96, the clip is 160x96"
 
 
 def masks_of_another_number(at: Path) -> tuple[Arguments, str]:
-    return [clip(at), masks(at, COUNT - 1)], "2 masks and 3 frames"
+    return [clip(at), masks(at, COUNT - 1)], "There are 2 masks, numbered 1-2, and 3 frames, numbered 1-3"
 
 
 def video_masks_of_another_number(at: Path) -> tuple[Arguments, str]:
     film = write_video(at / "masks.mp4", (np.dstack([disc((40, 40))] * 3) for _ in range(COUNT + 1)))
-    return [clip(at), f"--mask=disc={film}"], "4 masks and 3 frames"
+    return [clip(at), f"--mask=disc={film}"], "There are 4 masks, numbered 1-4, and 3 frames, numbered 1-3"
 
 
 def masks_all_black(at: Path) -> tuple[Arguments, str]:
@@ -182,7 +184,7 @@ def layer_name_twice(at: Path) -> tuple[Arguments, str]:
 
 
 def layer_called_background(at: Path) -> tuple[Arguments, str]:
-    return [clip(at), masks(at).replace("disc=", "background=")], "more than one layer"
+    return [clip(at), masks(at).replace("disc=", "background=")], "is what the rest of the clip is called"
 
 
 CASES = [
@@ -246,7 +248,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> Non
 
 def test_a_bad_job_leaves_an_earlier_result_as_it_was(own_folder: Path, tmp_path: Path) -> None:
     before = tree(own_folder)
-    refused(nvd("decompose", clip(tmp_path), masks(tmp_path, value=0), "-o", own_folder), "black")
+    refused(nvd("decompose", clip(tmp_path), masks(tmp_path, value=0), "-o", own_folder, "--replace"), "black")
     assert tree(own_folder) == before
 
 

@@ -41,3 +41,12 @@ def test_what_one_more_object_costs() -> None:
         first = firsts[row["solver"]]
         assert row["time_ratio"] == pytest.approx(row["cpu_seconds"] / first["cpu_seconds"])
         assert row["memory_ratio"] == pytest.approx(row["peak_mib"] / first["peak_mib"])
+
+
+def test_a_checkout_against_itself() -> None:
+    options = (str(BENCHMARKS.parent), "--frames", "1-2", "--preset", "preview")
+    result = result_of("speed.py", *options)
+    before, now = result["stages"]["whole command"]
+    assert result["ratio"] == pytest.approx(now / before)
+    assert {"prepare", "map background", "atlas background", "frames", "measure"} <= {*result["stages"]}
+    assert all(before == now for before, now in result["measures"].values())

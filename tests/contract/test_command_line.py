@@ -13,10 +13,10 @@ from annotated_types import DocInfo
 from support import job_of, nvd, sliding
 
 from nvd_core.__main__ import main
-from nvd_core.demo_clip import DemoClip
-from nvd_core.errors import UsageError
-from nvd_core.jobs import check_settings, parse_mask, read_job
-from nvd_core.settings import Job, MaskSource, Settings
+from nvd_core.faces.demo_clip import DemoClip
+from nvd_core.job_files import check_settings, parse_mask, read_job
+from nvd_core.spec.errors import UsageError
+from nvd_core.spec.settings import Job, MaskSource, Settings
 
 
 def ran(
@@ -156,7 +156,7 @@ def test_a_job_file_says_the_same_as_flags(tmp_path: Path) -> None:
     job = read_job(tmp_path / "job.toml")
     flags = {"preset": "preview", "residual": "fidelity", "frames": "3-9", "height": 200, "fps": 25.0}
     masks = tuple(map(parse_mask, (f"sign={tmp_path}/clip/masks", "post=/elsewhere/post.png")))
-    assert job == Job(clip=f"{tmp_path}/clip/frames", masks=masks, settings=Settings(**flags))
+    assert job == Job(clip=f"{tmp_path}/clip/frames", masks=masks, settings=Settings.of(**flags))
     assert check_settings(flags) == job.settings
 
 
@@ -217,6 +217,15 @@ def test_a_job_that_says_something_else_is_refused_with_its_path(text: str, path
     assert refusal.value.where == str(tmp_path / "job.toml")
 
 
+def test_marks_in_a_job_are_of_a_frame(demo: DemoClip, tmp_path: Path) -> None:
+    marks = '[[masks]]\nname = "sign"\npath = "box:10,10,60,60"\n'
+    (tmp_path / "job.toml").write_text(f'clip = "{demo.frames}"\n{marks}')
+    done = nvd("decompose", f"--job={tmp_path / 'job.toml'}", "-o", tmp_path / "out")
+    assert done.returncode == 2
+    assert done.stderr.startswith("nvd: The marks of sign are of no frame")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("content", [b"clip = ", b"\xff\xfe", b"clip = 1979-05-27", b"[a]\n[a]"])
 def test_a_job_that_is_no_toml_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "job.toml").write_bytes(content)
@@ -261,11 +270,11 @@ def test_masks_of_single_frames_of_which_something_would_be_ignored_are_refused(
 
 
 def test_masks_keep_the_equals_signs_of_their_path() -> None:
-    assert parse_mask("a=b=c") == MaskSource(name="a", path="b=c")
+    assert parse_mask("a=b=c") == MaskSource.of(name="a", path="b=c")
 
 
 def test_what_the_manifest_stores_makes_the_same_job_again(demo: DemoClip, solved_folder: Path) -> None:
     manifest = json.loads((solved_folder / "manifest.json").read_text())
-    masks = tuple(MaskSource(**mask) for mask in manifest["masks"])
+    masks = tuple(MaskSource.of(**mask) for mask in manifest["masks"])
     again = Job(clip=manifest["source"]["path"], masks=masks, settings=check_settings(manifest["settings"]))
     assert again == job_of(demo)

@@ -12,13 +12,13 @@ import pytest
 from support import SIZE, differing, disc, is_root, nvd, results, sliding, solve
 
 from nvd_core.clip.pictures import write_png
-from nvd_core.decomposition import Decomposition
-from nvd_core.errors import InputError
 from nvd_core.export.stmap import write_stmaps
 from nvd_core.pipeline import decompose
-from nvd_core.protocol import Event, Stage
-from nvd_core.render import frame_writer, render
-from nvd_core.settings import Job, MaskSource, Settings
+from nvd_core.result.decomposition import Decomposition
+from nvd_core.result.rendering import frame_writer, render
+from nvd_core.spec.errors import InputError
+from nvd_core.spec.protocol import Stage
+from nvd_core.spec.settings import Job, MaskSource, Settings
 
 pytestmark = pytest.mark.skipif(not is_root(), reason="only root may mount a file system")
 
@@ -66,7 +66,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     place = tmp_path_factory.mktemp("job")
     write_png(place / "key.png", np.dstack([disc((60, 40), size=SIZE)] * 3))
-    mask = MaskSource(name="disc", path=str(place / "key.png"), frame=3)
+    mask = MaskSource.of(name="disc", path=str(place / "key.png"), frame=3)
     return Job(clip=str(sliding(place / "clip", COUNT)), masks=(mask,), settings=Settings(preset="preview"))
 
 
@@ -77,10 +77,8 @@ def undisturbed(job: Job, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def disturbed(events: Iterator[Event], when: Stage, then: Callable[[], object]) -> None:
-    for event in events:
-        if event == when:
-            then()
+def disturbed(job: Job, folder: Path, when: Stage, then: Callable[[], object]) -> None:
+    decompose(job, folder, lambda event: then() if event == when else None)
 
 
 def is_clean(folder: Path) -> bool:
@@ -103,7 +101,7 @@ def test_a_job_on_a_disk_that_fills_goes_on_once_there_is_room(
 ) -> None:
     folder = disk.place / "out"
     with pytest.raises(InputError, match="disk is full"):
-        disturbed(decompose(job, folder), when, disk.fill)
+        disturbed(job, folder, when, disk.fill)
     assert is_clean(folder)
     assert not (folder / "manifest.json").exists()
     disk.empty()
@@ -117,7 +115,7 @@ def test_a_job_on_a_disk_that_becomes_read_only_goes_on_once_it_can(
 ) -> None:
     folder = disk.place / "out"
     with pytest.raises((InputError, OSError), match="Read-only file system"):  # of either, as_told makes a sentence
-        disturbed(decompose(job, folder), when, disk.forbid_writing)
+        disturbed(job, folder, when, disk.forbid_writing)
     disk.allow_writing()
     solve(job, folder, resume=True)
     assert is_clean(folder)

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from nvd_core.checkpoints import Checkpoints, save_arrays
-from nvd_core.errors import InputError
-from nvd_core.folder import FRAME_NAME, LAYER_NAME, atomic, manifest_path, read_manifest
+from nvd_core.runtime.checkpoints import Checkpoints, save_arrays
+from nvd_core.spec.errors import InputError
+from nvd_core.spec.folder import FRAME_NAME, LAYER_NAME, atomic, manifest_path
+from nvd_core.spec.manifest import read_manifest
 
 
 def change(folder: Path, edit: Callable[[dict], object]) -> None:
@@ -48,7 +49,6 @@ def test_a_link_that_leads_outside_is_refused(own_folder: Path, tmp_path: Path) 
         lambda data: data.update(name="../../../frame"),
         lambda data: data.update(name="../frame"),
         lambda data: data.update(layers=[]),
-        lambda data: data["settings"].update(colour="red"),
         lambda data: data["source"].update(fps=0),
         lambda data: data["source"].update(fps="many"),
         lambda data: data["source"].update(last=0, first=5),
@@ -65,6 +65,10 @@ def test_a_link_that_leads_outside_is_refused(own_folder: Path, tmp_path: Path) 
         lambda data: data.update(atlas_files=[]),
         lambda data: data.update(atlas_files={"sign": 7, "background": 7}),
         lambda data: data.update(original_files={}),
+        lambda data: data.update(kinds=[]),
+        lambda data: data.update(kinds={"sign": "object"}),
+        lambda data: data["kinds"].update(sign="background"),
+        lambda data: data["kinds"].update(background="object"),
     ],
 )
 def test_a_manifest_that_says_something_else_is_refused(edit: Callable[[dict], object], own_folder: Path) -> None:
@@ -77,6 +81,19 @@ def test_a_manifest_that_says_something_else_is_refused(edit: Callable[[dict], o
 def test_a_damaged_manifest_is_refused(content: bytes, own_folder: Path) -> None:
     manifest_path(own_folder).write_bytes(content)
     with pytest.raises(InputError, match="damaged"):
+        read_manifest(own_folder)
+
+
+def test_a_manifest_of_a_later_version_is_refused_in_a_sentence(own_folder: Path) -> None:
+    change(own_folder, lambda data: data.update(schema_version=2, layers=[{"name": "sign"}], settings=3))
+    with pytest.raises(InputError, match=r"has version 2, this program reads 1.*newer version of this program"):
+        read_manifest(own_folder)
+
+
+def test_a_layer_of_a_later_kind_is_refused_in_a_sentence(own_folder: Path) -> None:
+    assert json.loads(manifest_path(own_folder).read_text())["kinds"] == {"sign": "object", "background": "background"}
+    change(own_folder, lambda data: data["kinds"].update(sign="region"))
+    with pytest.raises(InputError, match=r"The layer sign is of a kind .*'region'"):
         read_manifest(own_folder)
 
 
@@ -97,7 +114,7 @@ def test_an_early_manifest_is_of_linear_light_where_its_clip_is_an_exr(
 
 def test_the_manifest_says_what_was_decomposed(own_folder: Path, demo) -> None:
     manifest = read_manifest(own_folder)
-    assert (manifest.name, manifest.layers) == ("demo", ("sign", "background"))
+    assert (manifest.name, manifest.names) == ("demo", ("sign", "background"))
     assert manifest.source.path == str(demo.frames)
     assert (manifest.source.width, manifest.source.height, manifest.source.numbers) == (200, 112, range(1, 9))
     assert len(manifest.source.sha256) == 64

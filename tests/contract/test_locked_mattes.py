@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from support import disc, nvd, solve, tree, write_masks
 
-from nvd_core.conventions import Size
-from nvd_core.decomposition import Decomposition
-from nvd_core.demo_clip import OBJECT, DemoClip
-from nvd_core.folder import read_manifest
-from nvd_core.jobs import read_job
-from nvd_core.settings import Job, MaskSource, Settings
+from nvd_core.faces.demo_clip import OBJECT, DemoClip
+from nvd_core.job_files import read_job
+from nvd_core.result.decomposition import Decomposition
+from nvd_core.spec.conventions import Size
+from nvd_core.spec.manifest import read_manifest
+from nvd_core.spec.settings import Job, MaskSource, Settings
 
 SIZE = Size(200, 112)
 FRAMES = "1-4"
@@ -33,7 +33,7 @@ def mattes() -> dict[str, list[np.ndarray]]:
 
 def sources(mattes: dict[str, list[np.ndarray]], folder: Path, *locked: str) -> tuple[MaskSource, ...]:
     paths = {name: write_masks(folder / name, pictures) for name, pictures in mattes.items()}
-    return tuple(MaskSource(name=name, path=str(path), locked=name in locked) for name, path in paths.items())
+    return tuple(MaskSource.of(name=name, path=str(path), locked=name in locked) for name, path in paths.items())
 
 
 def alphas(folder: Path) -> list[dict[str, np.ndarray]]:
@@ -43,8 +43,8 @@ def alphas(folder: Path) -> list[dict[str, np.ndarray]]:
 
 
 def small_recipe() -> object:
-    from nvd_core.neural.encodings.spec import GridSpec
-    from nvd_core.neural.recipe import Recipe
+    from nvd_core.hashing_nvd.encodings.spec import GridSpec
+    from nvd_core.hashing_nvd.recipe import Recipe
 
     return Recipe(grid=GridSpec(levels=4, table=2**10), mapping_width=32, width=16, fit_steps=5)
 
@@ -69,10 +69,10 @@ def test_what_networks_learn_leaves_locked_mattes_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("torch", reason="the neural solver needs torch")
-    from nvd_core.neural import scratch
+    from nvd_core.hashing_nvd import from_random
 
-    monkeypatch.setattr(scratch, "Recipe", small_recipe)
-    settings = Settings(solver="neural", start="none", steps=4, batch=256, height=64, frames=FRAMES, device="cpu")
+    monkeypatch.setattr(from_random, "Recipe", small_recipe)
+    settings = Settings.of(solver="neural", start="none", steps=4, batch=256, height=64, frames=FRAMES, device="cpu")
     job = Job(clip=str(demo.frames), masks=sources(mattes, tmp_path, *locked), settings=settings)
     solve(job, tmp_path / "out")
     found = alphas(tmp_path / "out")
@@ -85,7 +85,7 @@ def test_what_networks_learn_leaves_locked_mattes_alone(
 
 
 def test_the_lattice_never_changes_a_matte(demo: DemoClip, mattes: dict[str, list[np.ndarray]], tmp_path: Path) -> None:
-    settings = Settings(preset="preview", height=64, frames=FRAMES)
+    settings = Settings.of(preset="preview", height=64, frames=FRAMES)
     for locked in ((), ("front",)):
         folder = tmp_path / "-".join(("out", *locked))
         solve(Job(clip=str(demo.frames), masks=sources(mattes, tmp_path, *locked), settings=settings), folder)
@@ -93,8 +93,8 @@ def test_the_lattice_never_changes_a_matte(demo: DemoClip, mattes: dict[str, lis
 
 
 def test_a_locked_mask_of_one_frame_stays_locked_when_it_is_carried(demo: DemoClip, tmp_path: Path) -> None:
-    key = MaskSource(name=OBJECT, path=str(demo.masks[OBJECT] / f"{OBJECT}.0002.png"), frame=2, locked=True)
-    settings = Settings(preset="preview", height=64, frames=FRAMES)
+    key = MaskSource.of(name=OBJECT, path=str(demo.masks[OBJECT] / f"{OBJECT}.0002.png"), frame=2, locked=True)
+    settings = Settings.of(preset="preview", height=64, frames=FRAMES)
     solve(Job(clip=str(demo.frames), masks=(key,), settings=settings), tmp_path / "out")
     assert [mask["locked"] for mask in read_manifest(tmp_path / "out").masks] == [True]
 
@@ -117,7 +117,7 @@ def test_it_is_asked_for_on_the_command_line_and_in_a_job(demo: DemoClip, tmp_pa
 
 def test_shares_of_free_layers_stay_in_proportion() -> None:
     torch = pytest.importorskip("torch", reason="the neural solver needs torch")
-    from nvd_core.neural.locks import with_locked
+    from nvd_core.hashing_nvd.locks import with_locked
 
     alpha = torch.tensor([[0.5, 0.9], [0.3, 0.06], [0.2, 0.04]])
     given = torch.tensor([[0.0, 1.0], [0.5, 0.0], [0.5, 0.0]])
@@ -128,7 +128,7 @@ def test_shares_of_free_layers_stay_in_proportion() -> None:
 
 def test_mattes_between_pixels_are_what_their_neighbours_are() -> None:
     torch = pytest.importorskip("torch", reason="the neural solver needs torch")
-    from nvd_core.neural.footage import Footage
+    from nvd_core.hashing_nvd.footage import Footage
 
     masks = torch.tensor([[[[0, 255, 255], [0, 255, 255]]]], dtype=torch.uint8)
     shape = (1, 2, 3)

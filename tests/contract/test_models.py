@@ -7,32 +7,32 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from support import solve, tree
+from support import solve, stop, tree
 
 from nvd_core.clip import open_clip
 from nvd_core.clip.pictures import read_picture
-from nvd_core.demo_clip import OBJECT, DemoClip
-from nvd_core.errors import InputError, UsageError
-from nvd_core.folder import read_manifest
-from nvd_core.jobs import read_job
-from nvd_core.masks.camera import Camera
+from nvd_core.faces.demo_clip import OBJECT, DemoClip
+from nvd_core.job_files import read_job
 from nvd_core.masks.files import coverage
-from nvd_core.masks.instances import Instances, objects_of
-from nvd_core.masks.models import files_of_model
-from nvd_core.masks.window import Cutout
-from nvd_core.metrics import mask_iou
 from nvd_core.pipeline import decompose
-from nvd_core.protocol import Caution
-from nvd_core.roto import Wanted, rotoscope
-from nvd_core.settings import Job, MaskSource, Settings
-from nvd_core.steps import finished
+from nvd_core.quality.metrics import mask_iou
+from nvd_core.roto.camera import Camera
+from nvd_core.roto.recognise import Instances, objects_of
+from nvd_core.roto.rotoscope import Wanted, rotoscope
+from nvd_core.roto.window import Cutout
+from nvd_core.spec.choices.finders import Moving
+from nvd_core.spec.choices.propagators import Sam2 as Sam2Row
+from nvd_core.spec.errors import InputError, UsageError
+from nvd_core.spec.manifest import read_manifest
+from nvd_core.spec.protocol import Caution
+from nvd_core.spec.settings import Job, MaskSource, Settings
 
 pytest.importorskip("transformers", reason="learned models need transformers")
 
@@ -41,9 +41,9 @@ import transformers
 from safetensors.torch import load_file, save_file
 from tiny_models import write_mask2former, write_sam2
 
-from nvd_core.masks.models.local import normalised
-from nvd_core.masks.models.mask2former import Mask2Former
-from nvd_core.masks.models.sam2 import Sam2
+from nvd_core.roto.models.local import normalised
+from nvd_core.roto.models.mask2former import Mask2Former
+from nvd_core.roto.models.sam2 import Sam2
 
 KEY = 4
 
@@ -84,7 +84,7 @@ def true_path(demo: DemoClip, frame: int) -> Path:
 
 
 def key_of(demo: DemoClip, frame: int = KEY) -> MaskSource:
-    return MaskSource(name=OBJECT, path=str(true_path(demo, frame)), frame=frame)
+    return MaskSource.of(name=OBJECT, path=str(true_path(demo, frame)), frame=frame)
 
 
 def program(before: str, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -99,7 +99,7 @@ def made(demo: DemoClip, folder: Path, settings: Settings, *masks: MaskSource) -
     folder.mkdir(exist_ok=True)
     clip = open_clip(demo.frames)
     wanted = Wanted(clip, clip.info.numbers, masks, folder / "masks", folder, 2, settings)
-    finished(rotoscope(wanted), lambda _: None)
+    rotoscope(wanted)
     return {name: data for name, data in tree(folder).items() if name.endswith(".png")}
 
 
@@ -116,7 +116,7 @@ def test_a_mask_is_carried_by_sam2_without_the_network(demo: DemoClip, sam2: Pat
 
 
 def test_the_same_bits_come_of_the_same_model_and_others_of_another(demo: DemoClip, sam2: Path, tmp_path: Path) -> None:
-    learned = Settings(carry=f"sam2:{sam2}", device="cpu")
+    learned = Settings.of(carry=f"sam2:{sam2}", device="cpu")
     first = made(demo, tmp_path / "a", learned, key_of(demo))
     assert first == made(demo, tmp_path / "b", learned, key_of(demo))
     other = Path(shutil.copytree(sam2, tmp_path / "other"))
@@ -124,7 +124,7 @@ def test_the_same_bits_come_of_the_same_model_and_others_of_another(demo: DemoCl
     turned = {name: -values for name, values in weights.items() if "upscale_conv2" in name}
     assert turned
     save_file(weights | turned, other / "model.safetensors", {"format": "pt"})
-    changed = made(demo, tmp_path / "a", Settings(carry=f"sam2:{other}", device="cpu"), key_of(demo))
+    changed = made(demo, tmp_path / "a", Settings.of(carry=f"sam2:{other}", device="cpu"), key_of(demo))
     assert first.keys() == changed.keys()
     assert first != changed, "the pictures of the first model were taken for those of the second"
     assert first != made(demo, tmp_path / "c", Settings(), key_of(demo))
@@ -156,7 +156,7 @@ def test_sam2_carries_as_transformers_does_with_the_whole_clip_in_memory(
 
 
 def test_two_masks_are_carried_towards_each_other(demo: DemoClip, sam2: Path, tmp_path: Path) -> None:
-    pictures = made(demo, tmp_path, Settings(carry=f"sam2:{sam2}"), key_of(demo, 2), key_of(demo, 7))
+    pictures = made(demo, tmp_path, Settings.of(carry=f"sam2:{sam2}"), key_of(demo, 2), key_of(demo, 7))
     for frame in (2, 7):
         given = cv2.imdecode(np.frombuffer(pictures[f"masks/{OBJECT}/{OBJECT}.{frame:04d}.png"], np.uint8), 0)
         assert np.array_equal(given, read_picture(true_path(demo, frame))[..., 0])
@@ -168,7 +168,7 @@ def test_what_a_model_is_sure_of_is_found_and_carried(demo: DemoClip, mask2forme
     done = program(WITHOUT_NETWORK, "decompose", *flags, "--frames=3-6", "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert "found by the model: object" in done.stderr
-    assert read_manifest(tmp_path / "out").layers[0] == "object"
+    assert read_manifest(tmp_path / "out").names[0] == "object"
 
 
 def test_what_no_model_is_sure_of_is_background(demo: DemoClip, mask2former: Path, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_what_no_model_is_sure_of_is_background(demo: DemoClip, mask2former: Pat
     weights = load_file(unsure / "model.safetensors")
     weights["class_predictor.bias"] = torch.zeros_like(weights["class_predictor.bias"])
     save_file(weights, unsure / "model.safetensors", {"format": "pt"})
-    assert made(demo, tmp_path, Settings(find=f"mask2former:{unsure}")) == {}
+    assert made(demo, tmp_path, Settings.of(find=f"mask2former:{unsure}")) == {}
 
 
 def test_mask2former_says_what_its_queries_say(mask2former: Path) -> None:
@@ -187,7 +187,7 @@ def test_mask2former_says_what_its_queries_say(mask2former: Path) -> None:
 
 @pytest.mark.skipif("NVD_SAM2" not in os.environ, reason="NVD_SAM2 names no folder with real weights of SAM 2")
 def test_real_weights_carry_a_mask_well(demo: DemoClip, tmp_path: Path) -> None:
-    pictures = made(demo, tmp_path, Settings(carry=f"sam2:{os.environ['NVD_SAM2']}"), key_of(demo))
+    pictures = made(demo, tmp_path, Settings.of(carry=f"sam2:{os.environ['NVD_SAM2']}"), key_of(demo))
     for frame in range(1, 9):
         mask = cv2.imdecode(np.frombuffer(pictures[f"masks/{OBJECT}/{OBJECT}.{frame:04d}.png"], np.uint8), 0)
         assert mask_iou(mask / np.float32(255), coverage(read_picture(true_path(demo, frame)))) > 0.85
@@ -240,7 +240,7 @@ def test_a_folder_that_holds_no_such_model_is_told(
     kind: str, words: str, demo: DemoClip, sam2: Path, mask2former: Path, tmp_path: Path
 ) -> None:
     path = broken(kind, sam2, mask2former, tmp_path)
-    job = Job(clip=str(demo.frames), masks=(key_of(demo),), settings=Settings(carry=f"sam2:{path}"))
+    job = Job(clip=str(demo.frames), masks=(key_of(demo),), settings=Settings.of(carry=f"sam2:{path}"))
     with pytest.raises(InputError, match=words) as told:
         solve(job, tmp_path / "out")
     assert "\n" not in str(told.value)
@@ -254,7 +254,7 @@ def test_code_beside_a_model_is_not_run(demo: DemoClip, sam2: Path, tmp_path: Pa
     config = json.loads((path / "config.json").read_text())
     own = {"auto_map": {"AutoConfig": "modeling_own.Own", "AutoModel": "modeling_own.Own"}}
     (path / "config.json").write_text(json.dumps(config | own))
-    assert len(made(demo, tmp_path / "out", Settings(carry=f"sam2:{path}"), key_of(demo))) == 8
+    assert len(made(demo, tmp_path / "out", Settings.of(carry=f"sam2:{path}"), key_of(demo))) == 8
     assert not mark.exists()
 
 
@@ -272,14 +272,14 @@ def test_a_model_that_there_is_not_or_that_would_not_be_asked_is_refused(
     settings: dict[str, str], words: str, demo: DemoClip, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=words):
-        solve(Job(clip=str(demo.frames), masks=(key_of(demo),), settings=Settings(**settings)), tmp_path / "out")
+        solve(Job(clip=str(demo.frames), masks=(key_of(demo),), settings=Settings.of(**settings)), tmp_path / "out")
 
 
 def test_a_carrier_with_nothing_to_carry_is_refused(demo: DemoClip, tmp_path: Path) -> None:
-    whole = (MaskSource(name=OBJECT, path=str(demo.masks[OBJECT])),)
+    whole = (MaskSource.of(name=OBJECT, path=str(demo.masks[OBJECT])),)
     for masks, settings in ((whole, {}), ((), {"find": "nothing"})):
         with pytest.raises(UsageError, match="nothing to carry"):
-            solve(Job(clip=str(demo.frames), masks=masks, settings=Settings(carry="sam2:x", **settings)), tmp_path)
+            solve(Job(clip=str(demo.frames), masks=masks, settings=Settings.of(carry="sam2:x", **settings)), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -302,12 +302,11 @@ def test_a_job_is_taken_up_wherever_its_model_lies_by_now(
     demo: DemoClip, sam2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(shutil.copytree(sam2, tmp_path / "model").parent)
-    settings = Settings(carry="sam2:model", preset="preview", height=64, frames="4-5", device="cpu")
+    settings = Settings.of(carry="sam2:model", preset="preview", height=64, frames="4-5", device="cpu")
     job, out = Job(clip=str(demo.frames), masks=(key_of(demo),), settings=settings), tmp_path / "out"
-    with closing(decompose(job, out)) as events:
-        assert any(list((out / "checkpoint").glob("*.safetensors")) for _ in events)
+    stop(partial(decompose, job, out), lambda _: list((out / "checkpoint").glob("*.safetensors")))
     moved = (tmp_path / "model").rename(tmp_path / "moved")
-    rest = solve(replace(job, settings=replace(settings, carry="sam2:moved")), out, resume=True)
+    rest = solve(replace(job, settings=replace(settings, carry=Sam2Row("moved"))), out, resume=True)
     assert not [event for event in rest if isinstance(event, Caution) and "take up" in event.message]
     assert read_manifest(out).settings["carry"] == f"sam2:{moved}"
 
@@ -317,9 +316,8 @@ def test_paths_in_a_job_are_relative_to_it(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "job.toml").write_text(text)
     monkeypatch.chdir(tmp_path.parent)
     settings = read_job(tmp_path / "job.toml").settings
-    assert settings.carry == f"sam2:{tmp_path / 'models' / 'sam2'}"
-    assert settings.find == "moving"
-    assert files_of_model("moving") == []
+    assert str(settings.carry) == f"sam2:{tmp_path / 'models' / 'sam2'}"
+    assert settings.find == Moving()
 
 
 # -- which of what a model knows become objects --------------------------------------------------------

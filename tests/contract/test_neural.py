@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support import command, differing, disc, job_of, results, solve, write_masks
+from support import command, differing, disc, job_of, results, solve, stop, write_masks
 
 from nvd_core.clip.pictures import read_rgb
-from nvd_core.conventions import Size
-from nvd_core.decomposition import Decomposition
-from nvd_core.demo_clip import DemoClip
-from nvd_core.errors import UsageError
+from nvd_core.faces.demo_clip import DemoClip
 from nvd_core.pipeline import decompose
-from nvd_core.protocol import Caution, Preview, Stage
-from nvd_core.settings import Job, MaskSource, Settings
+from nvd_core.result.decomposition import Decomposition
+from nvd_core.spec.conventions import Size
+from nvd_core.spec.errors import UsageError
+from nvd_core.spec.protocol import Caution, Event, Preview, Stage
+from nvd_core.spec.settings import Job, MaskSource, Settings
 
 TORCH = "the neural solver needs torch"
 
@@ -65,7 +67,7 @@ def check_frames(decomposition: Decomposition) -> None:
         assert all((layer.residual > 0).all() and np.isfinite(layer.residual).all() for layer in layers)
         np.testing.assert_allclose(sum(layer.alpha for layer in layers), 1, atol=1e-3)
         assert frame.rebuilt.shape == frame.plate.shape
-    for name in decomposition.manifest.layers:
+    for name in decomposition.manifest.names:
         assert 0 <= decomposition.covered(name).mean() <= 1
 
 
@@ -73,20 +75,23 @@ def test_a_cancelled_job_resumes_to_the_same_bytes(
     demo: DemoClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch", reason=TORCH)
-    from nvd_core.neural import loop, scratch
+    from nvd_core.hashing_nvd import from_random
+    from nvd_core.runtime import training_loop
 
     for timer in ("_SAVE_EVERY_S", "_TELL_EVERY_S", "_SHOW_EVERY_S"):
-        monkeypatch.setattr(loop, timer, 0.0)
-    monkeypatch.setattr(scratch, "Recipe", neural_recipe)
+        monkeypatch.setattr(training_loop, timer, 0.0)
+    monkeypatch.setattr(from_random, "Recipe", neural_recipe)
     job = neural_job(demo, steps=6)
     solve(job, tmp_path / "undisturbed")
-    events, shown = decompose(job, tmp_path / "out"), set()
-    for event in events:
+    shown = set()
+
+    def is_laid_out(event: Event) -> bool:
         if isinstance(event, Preview):
             assert read_rgb(Path(event.path)).ndim == 3
             shown.add(event.layer)
-        if isinstance(event, Stage) and event.name == "atlas":
-            events.close()
+        return isinstance(event, Stage) and event.name == "atlas"
+
+    stop(partial(decompose, job, tmp_path / "out"), is_laid_out)
     assert shown == {"", "sign", "background"}
     (state,) = (tmp_path / "out/checkpoint").glob("*.safetensors")
     assert state.name == "training-cpu-torch.safetensors"
@@ -95,35 +100,35 @@ def test_a_cancelled_job_resumes_to_the_same_bytes(
 
 
 def neural_recipe():
-    from nvd_core.neural.encodings.spec import GridSpec
-    from nvd_core.neural.recipe import Recipe
+    from nvd_core.hashing_nvd.encodings.spec import GridSpec
+    from nvd_core.hashing_nvd.recipe import Recipe
 
     return Recipe(grid=GridSpec(levels=4, table=2**10), mapping_width=32, width=16, fit_steps=5)
 
 
 def test_a_clip_without_masks_is_one_layer(demo: DemoClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch", reason=TORCH)
-    from nvd_core.neural import scratch
+    from nvd_core.hashing_nvd import from_random
 
-    monkeypatch.setattr(scratch, "Recipe", neural_recipe)
+    monkeypatch.setattr(from_random, "Recipe", neural_recipe)
     job = neural_job(demo, steps=3)
     solve(Job(clip=job.clip, settings=job.settings), tmp_path / "out")
     decomposition = Decomposition.open(tmp_path / "out")
-    assert decomposition.manifest.layers == ("background",)
+    assert decomposition.manifest.names == ("background",)
     assert all((frame.layers["background"].alpha == 1).all() for frame in decomposition.frames())
 
 
 def test_objects_are_layers_front_to_back(demo: DemoClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch", reason=TORCH)
-    from nvd_core.neural import scratch
+    from nvd_core.hashing_nvd import from_random
 
-    monkeypatch.setattr(scratch, "Recipe", neural_recipe)
+    monkeypatch.setattr(from_random, "Recipe", neural_recipe)
     job = neural_job(demo, steps=3)
     poster = write_masks(tmp_path / "poster", [disc((160, 50), 20, Size(200, 112))] * 8)
-    masks = (*job.masks, MaskSource(name="poster", path=str(poster)))
+    masks = (*job.masks, MaskSource.of(name="poster", path=str(poster)))
     solve(Job(clip=job.clip, masks=masks, settings=job.settings), tmp_path / "out")
     decomposition = Decomposition.open(tmp_path / "out")
-    assert decomposition.manifest.layers == ("sign", "poster", "background")
+    assert decomposition.manifest.names == ("sign", "poster", "background")
     check_frames(decomposition)
 
 
@@ -145,19 +150,14 @@ def test_a_cancelled_refining_resumes_to_the_same_bytes(
     demo: DemoClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch", reason=TORCH)
-    from nvd_core.neural import loop
+    from nvd_core.runtime import training_loop
 
     for timer in ("_SAVE_EVERY_S", "_TELL_EVERY_S", "_SHOW_EVERY_S"):
-        monkeypatch.setattr(loop, timer, 0.0)
+        monkeypatch.setattr(training_loop, timer, 0.0)
     job = job_of(demo, solver="neural", steps=12, height=112, frames="1-4", device="cpu")
     solve(job, tmp_path / "undisturbed")
-    events, shown = decompose(job, tmp_path / "out"), 0
-    for event in events:
-        shown += isinstance(event, Preview)
-        if shown > 8:
-            break
-    events.close()
-    assert shown > 8, "it was never interrupted"
+    shown = count(1)
+    stop(partial(decompose, job, tmp_path / "out"), lambda event: isinstance(event, Preview) and next(shown) > 8)
     solve(job, tmp_path / "out", resume=True)
     assert differing(results(tmp_path / "out"), results(tmp_path / "undisturbed")) == []
 
@@ -167,13 +167,11 @@ def test_atlases_go_with_the_maps_they_were_made_through(
 ) -> None:
     """A job that goes on on another device does not refine again what finished atlases rest on."""
     pytest.importorskip("torch", reason=TORCH)
-    from nvd_core.neural.refine import solve as refining
+    from nvd_core.refine import solve as refining
 
     job = job_of(demo, solver="neural", steps=8, height=112, frames="1-4", device="cpu")
     solve(job, tmp_path / "undisturbed")
-    events = decompose(job, tmp_path / "out")
-    next(event for event in events if event == Stage(name="atlas", layer="background"))
-    events.close()
+    stop(partial(decompose, job, tmp_path / "out"), lambda event: event == Stage(name="atlas", layer="background"))
     monkeypatch.setattr(refining, "Refinement", None)
     solve(job, tmp_path / "out", resume=True)
     assert differing(results(tmp_path / "out"), results(tmp_path / "undisturbed")) == []
@@ -200,25 +198,23 @@ def test_the_preset_paper_is_the_published_schedule_from_nothing(
     demo: DemoClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch", reason=TORCH)
-    from nvd_core.neural import scratch
+    from nvd_core.hashing_nvd import from_random
 
     seen = {}
-    whole = scratch.Training
-    monkeypatch.setattr(scratch, "Training", lambda footage, **given: seen.update(given) or whole(footage, **given))
-    limits = scratch.Limits.of(Settings(preset="paper", solver="neural"), scratch.STEPS)
-    events = decompose(job_of(demo, solver="neural", preset="paper", device="cpu", frames="1-2"), tmp_path / "out")
-    next(event for event in events if isinstance(event, Stage) and event.name == "fit")
-    events.close()
+    whole = from_random.Training
+    monkeypatch.setattr(from_random, "Training", lambda footage, **given: seen.update(given) or whole(footage, **given))
+    limits = from_random.Limits.of(Settings.of(preset="paper", solver="neural"), from_random.STEPS)
+    job = job_of(demo, solver="neural", preset="paper", device="cpu", frames="1-2")
+    stop(partial(decompose, job, tmp_path / "out"), lambda event: event == Stage(name="fit"))
     assert (limits.steps, limits.ends_early) == (50_000, False)
     assert seen["batch"] == 10_000
-    assert seen["recipe"] == scratch.Recipe()
+    assert seen["recipe"] == from_random.Recipe()
 
 
 def test_days_on_a_processor_are_not_begun_without_a_word(demo: DemoClip, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason=TORCH)
-    events = decompose(job_of(demo, solver="neural", preset="paper", device="cpu"), tmp_path / "out")
-    caution = next(event for event in events if isinstance(event, Caution))
-    events.close()
+    job = job_of(demo, solver="neural", preset="paper", device="cpu")
+    *_, caution = stop(partial(decompose, job, tmp_path / "out"), lambda event: isinstance(event, Caution))
     assert "days" in caution.message
     assert "--budget" in caution.hint
 
@@ -238,5 +234,5 @@ def test_without_torch_it_says_what_to_install_and_leaves_nothing(demo: DemoClip
 def test_the_lattice_never_loads_torch(demo: DemoClip, tmp_path: Path) -> None:
     arguments = ["nvd", "decompose", str(demo.frames), "--preset=preview", "--frames=1-2", "-o", str(tmp_path / "out")]
     code = f"import sys; sys.argv = {arguments!r}\nfrom nvd_core.__main__ import main\nassert main() == 0\n"
-    check = "assert not {'torch', 'transformers', 'nvd_core.neural'} & set(sys.modules)"
+    check = "assert not {'torch', 'transformers', 'nvd_core.hashing_nvd'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code + check], check=True, capture_output=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from support import disc, sliding, write_masks
 
-from nvd_core.cli import run
-from nvd_core.decomposition import Decomposition
+from nvd_core.faces.cli import run
+from nvd_core.result.decomposition import Decomposition
 
 COUNT = 2
 NO_TEXT = os.fsdecode(b"\xff\xfe")

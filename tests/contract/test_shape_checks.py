@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 
-from nvd_core.compositing import look_up, owned
-from nvd_core.conventions import Size
 from nvd_core.masks import visible_alphas
+from nvd_core.shot.compositing import look_up, owned
 
 
 @pytest.mark.parametrize(
@@ -27,6 +26,6 @@ def test_an_array_of_another_shape_or_kind_is_caught(wrong) -> None:
 
 def test_whole_numbers_pass_for_real_ones_and_right_shapes_for_right() -> None:
     assert owned(np.ones((3, 3), np.float32)).all()
-    from nvd_core.lattice.layer import Box
+    from nvd_core.image.geometry import Box
 
-    assert Box(4, 4, 6, 6).grown(2, Size(10, 10)) == Box(2, 2, 8, 8)
+    assert Box(4, 4, 6, 6).grown(2) == Box(2, 2, 8, 8)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from support import nvd
+from support import traps
 
 from nvd_core.clip.pictures import read_rgb
-from nvd_core.decomposition import Decomposition
-from nvd_core.demo import paint
+from nvd_core.faces.demo import paint
+from nvd_core.result.decomposition import Decomposition
 
 
 def test_the_demo_ends_with_pictures_of_a_painted_shot(tmp_path: Path):
-    done = nvd("demo", "-o", tmp_path / "demo", "--json")
+    """Wherever it is started: nothing that lies there is imported."""
+    run = [Path(sys.executable).with_name("nvd"), "demo", "-o", tmp_path / "demo", "--json"]
+    done = subprocess.run(run, cwd=traps(tmp_path / "here"), capture_output=True, text=True, check=False)
+    assert not (tmp_path / "sprung").exists(), (tmp_path / "sprung").read_text()
     assert done.returncode == 0, done.stderr
     pictures = [Path(path) for path in json.loads(done.stdout)["pictures"]]
     assert pictures

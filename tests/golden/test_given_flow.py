@@ -10,10 +10,10 @@ import pytest
 from support import disc, nvd, solve, texture, write_masks
 
 from nvd_core.clip.pictures import write_png
-from nvd_core.conventions import Size
-from nvd_core.decomposition import Decomposition
-from nvd_core.errors import InputError, UsageError
-from nvd_core.settings import Job, MaskSource, Settings
+from nvd_core.result.decomposition import Decomposition
+from nvd_core.spec.conventions import Size
+from nvd_core.spec.errors import InputError, UsageError
+from nvd_core.spec.settings import Job, MaskSource, Settings
 
 SIZE, COUNT, CENTRE, TURN = Size(128, 96), 7, np.array([64.0, 48.0]), np.deg2rad(6)
 
@@ -32,7 +32,7 @@ def plain_disc_that_turns(folder: Path) -> tuple[Job, Path]:
             cv2.writeOpticalFlow(str(folder / "flow" / f"f.{number:04}.flo"), flow.astype(np.float32))
     masks = write_masks(folder / "masks", [mask] * COUNT)
     settings = Settings(preset="preview", height=192)
-    return Job(clip=str(folder / "clip"), masks=(MaskSource(name="disc", path=str(masks)),), settings=settings), (
+    return Job(clip=str(folder / "clip"), masks=(MaskSource.of(name="disc", path=str(masks)),), settings=settings), (
         folder / "flow"
     )
 
@@ -51,7 +51,7 @@ def turn_of_last_frame(folder: Path) -> float:
 
 def test_a_plain_disc_turns_as_its_flow_says(tmp_path: Path):
     job, flow = plain_disc_that_turns(tmp_path)
-    given = Job(clip=job.clip, masks=job.masks, settings=Settings(preset="preview", height=192, flow=str(flow)))
+    given = Job(clip=job.clip, masks=job.masks, settings=Settings.of(preset="preview", height=192, flow=str(flow)))
     solve(job, tmp_path / "found")
     solve(given, tmp_path / "given")
     assert abs(turn_of_last_frame(tmp_path / "found")) < 3
@@ -77,5 +77,5 @@ def test_bad_flow_is_refused_before_anything_is_written(tmp_path: Path):
         ("raft", UsageError, "needs its weights"),
     ):
         with pytest.raises(error, match=words):
-            solve(Job(clip=job.clip, settings=Settings(preset="preview", flow=text)), out)
+            solve(Job(clip=job.clip, settings=Settings.of(preset="preview", flow=text)), out)
         assert not out.exists()

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from support import differing, nvd, results, solve, texture
+from support import differing, nvd, results, solve, stop, texture
 
 from nvd_core.clip.pictures import write_png
-from nvd_core.conventions import BACKGROUND, Size, x_from_u, y_from_v
-from nvd_core.decomposition import Decomposition
-from nvd_core.lattice.imaging import transform
+from nvd_core.image.geometry import transform
 from nvd_core.lattice.windows import OVERLAP, windows
 from nvd_core.pipeline import decompose
-from nvd_core.protocol import Progress
-from nvd_core.settings import Job, Settings
+from nvd_core.result.decomposition import Decomposition
+from nvd_core.spec.conventions import BACKGROUND, Size, x_from_u, y_from_v
+from nvd_core.spec.protocol import Progress
+from nvd_core.spec.settings import Job, Settings
 
 SIZE = Size(160, 96)
 FRAMES, WINDOW, SWING = 72, 28, 48
@@ -42,7 +43,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def job(clip: Path, **settings: object) -> Job:
-    return Job(clip=str(clip), settings=Settings(**{"window": WINDOW} | settings))
+    return Job(clip=str(clip), settings=Settings.of(**{"window": WINDOW} | settings))
 
 
 @pytest.fixture(scope="module")
@@ -118,10 +119,8 @@ def test_a_killed_job_goes_on_in_its_window_and_ends_in_the_same_bytes(
     clip: Path, folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    events = decompose(job(clip, memory="3G"), out)
-    for _ in events:
-        if (out / "checkpoint" / f"{BACKGROUND}.frames-0.safetensors").exists():
-            events.close()
+    kept = out / "checkpoint" / f"{BACKGROUND}.frames-0.safetensors"
+    stop(partial(decompose, job(clip, memory="3G"), out), lambda _: kept.exists())
     assert not (out / "checkpoint" / f"{BACKGROUND}.map.safetensors").exists()
     done = [event.done for event in solve(job(clip, memory="2G"), out, resume=True) if isinstance(event, Progress)]
     assert done == sorted(done)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from support import nvd, solve
 
-from nvd_core.clip.colour import to_linear
-from nvd_core.decomposition import Decomposition
-from nvd_core.exr import read_exr
-from nvd_core.settings import Job, MaskSource, Settings, Solver
+from nvd_core.image.colour import to_linear
+from nvd_core.image.exr import read_exr
+from nvd_core.result.decomposition import Decomposition
+from nvd_core.spec.settings import Job, MaskSource, Settings, Solver
 
 TRUTH = Path(__file__).parents[2].parent / "shared" / "truth"
 FLAG = TRUTH / "data" / "flag"
@@ -26,8 +26,8 @@ GRID = 192
 
 
 def decomposed(solver: Solver, folder: Path) -> Decomposition:
-    masks = tuple(MaskSource(name=name, path=str(FLAG / "masks" / name)) for name in ("flag", "pole"))
-    solve(Job(clip=str(FLAG / "rgb"), masks=masks, settings=Settings(solver=solver)), folder)
+    masks = tuple(MaskSource.of(name=name, path=str(FLAG / "masks" / name)) for name in ("flag", "pole"))
+    solve(Job(clip=str(FLAG / "rgb"), masks=masks, settings=Settings.of(solver=solver)), folder)
     return Decomposition.open(folder)
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from support import job_of, solve
 
-from nvd_core.conventions import Size, x_from_u, y_from_v
-from nvd_core.decomposition import Decomposition, Frame
-from nvd_core.demo_clip import DemoClip, write_clip
-from nvd_core.lattice.imaging import transform
+from nvd_core.faces.demo_clip import DemoClip, write_clip
+from nvd_core.image.geometry import transform
+from nvd_core.result.decomposition import Decomposition, Frame
+from nvd_core.spec.conventions import Size, x_from_u, y_from_v
 
 FIRST, LAST = 9, 20
 

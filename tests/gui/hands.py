@@ -14,7 +14,8 @@ import bpy
 
 Walk = Generator[float, None, None]
 
-_STEP_PX = 8
+_STEP_PX = 14
+_STATUS_BAR_PX = 22
 _COLUMNS = (0.65, 0.87, 0.3, 0.51)
 """Where buttons are looked for, shares of a region's width; the scroll bar and the tabs are left out."""
 
@@ -73,7 +74,10 @@ def place(editor: str, kind: str = "WINDOW", of: Callable[[bpy.types.Space], boo
 def boxes() -> dict[str, list[int]]:
     """Where on the screen the editors' regions are; of several alike, the largest."""
     ordered = sorted(places(), key=lambda one: one.area.width * one.area.height)
-    return {f"{one.area.type}.{_mode(one.area.spaces.active)}/{one.region.type}": one.box() for one in ordered}
+    window = bpy.context.window_manager.windows[0]
+    bar = [0, window.height - _STATUS_BAR_PX, window.width, window.height]
+    found = {f"{one.area.type}.{_mode(one.area.spaces.active)}/{one.region.type}": one.box() for one in ordered}
+    return found | {"STATUSBAR": bar}
 
 
 def _mode(space: bpy.types.Space) -> str:

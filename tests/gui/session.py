@@ -27,6 +27,8 @@ PACKAGE = "bl_ext.user_default.nvd_blender"
 OUT, PICTURES = Path(spec["out"]), Path(spec["pictures"])
 PAINT = (1.0, 0.0, 1.0)
 IDLE_S = 3.0
+_ROW_PX = 23
+_HIGHER_PX = 320
 
 faulthandler.enable()
 bpy.context.preferences.view.show_splash = False
@@ -45,7 +47,7 @@ def module(name: str) -> Any:
 
 
 def job():
-    return module("jobs").listed()[0]
+    return module("jobs.queue").listed()[0]
 
 
 def sequencer(kind: str = "WINDOW") -> Place:
@@ -53,7 +55,7 @@ def sequencer(kind: str = "WINDOW") -> Place:
 
 
 def at_work() -> str:
-    return f"job: {job().stage}" if module("jobs").listed() else ""
+    return f"job: {job().stage}" if module("jobs.queue").listed() else ""
 
 
 def panel() -> Place:
@@ -65,6 +67,12 @@ def layers() -> Place:
     return place("IMAGE_EDITOR", "UI", lambda space: space.ui_mode == "VIEW")
 
 
+def layers_shown() -> bool:
+    """Whether the sidebar beside the shot is there, with its tab turned to."""
+    sidebars = [one for one in hands.places() if (one.area.type, one.region.type) == ("IMAGE_EDITOR", "UI")]
+    return any(one.region.active_panel_category == "Layers" for one in sidebars)
+
+
 def image_editor(mode: str) -> Place:
     return place("IMAGE_EDITOR", of=lambda space: space.ui_mode == mode)
 
@@ -72,9 +80,9 @@ def image_editor(mode: str) -> Place:
 def facts() -> dict[str, Any]:
     """What undo must not lose."""
     scene = next((one for one in bpy.data.scenes if one.sequence_editor), None)
-    results = module("results").results()
+    results = module("result.scenes").results()
     return {
-        "objects": [mask.name for mask in scene.nvd.masks] if scene else [],
+        "objects": [mask.name for mask in scene.sequence_editor.strips[0].nvd.masks] if scene else [],
         "strips": [strip.type for strip in scene.sequence_editor.strips] if scene else [],
         "results": [one.name for one in results],
         "painted": painted(results[0]) if results else 0,
@@ -89,7 +97,7 @@ def painted(result) -> int:
 
 
 def atlas(result):
-    return next(iter(module("results").atlas_nodes(result).values())).image
+    return next(iter(module("result.scenes").atlas_nodes(result).values())).image
 
 
 def shot(name: str) -> Walk:
@@ -110,9 +118,9 @@ def install() -> Walk:
             filepath=spec["extension"], repo="user_default", enable_on_install=True
         )
     yield 1.0
-    clock.watch(module("job"), "load_result")
-    module("panels").paragraph = listening(module("panels").paragraph)
-    module("progress").paragraph = listening(module("progress").paragraph)
+    clock.watch(module("jobs.job"), "load_result")
+    module("ui.panels").paragraph = listening(module("ui.panels").paragraph)
+    module("ui.progress").paragraph = listening(module("ui.progress").paragraph)
 
 
 def whole_preferences() -> Walk:
@@ -151,7 +159,16 @@ def add_strip() -> Walk:
         bpy.ops.sequencer.view_all()
 
 
+def heighten(by_px: int) -> Walk:
+    """Give the Sequencer more of the window, so that all of its sidebar is seen, or give it back."""
+    area = sequencer().area
+    x, y = area.x + area.width // 2, bpy.context.window.height - area.y - area.height
+    yield from hands.drag([(x, y), (x, y - by_px // 2), (x, y - by_px)])
+    yield 1.0
+
+
 def open_tab() -> Walk:
+    yield from heighten(_HIGHER_PX)
     yield from hands.mouse("mousemove", *sequencer().middle())
     yield from hands.key("n")
     yield 1.0
@@ -161,38 +178,66 @@ def open_tab() -> Walk:
 
 
 def choose_engine() -> Walk:
-    yield from hands.press(panel(), "preferences.addon_show")
+    yield from hands.press(panel(), "preferences.addon_show", columns=[0.51])
     yield from whole_preferences()
     yield from hands.point_at(place("PREFERENCES"), "^python$")
     yield from hands.write(spec["python"])
     yield from hands.press(place("PREFERENCES"), "nvd.check_engine")
-    yield from hands.until(lambda: not module("chores").running())
-    chore = module("chores").latest()
+    yield from hands.until(lambda: not module("engine.tasks").running())
+    chore = module("engine.tasks").latest()
     seen["check"] = [chore.state, chore.success, chore.error]
     bpy.ops.wm.save_userpref()
 
 
 def add_object() -> Walk:
+    """One picture, of the playhead's frame, chosen in the file browser."""
     with place("PREFERENCES").override():
         bpy.ops.wm.window_close()
+    bpy.context.preferences.view.filebrowser_display_type = (
+        "SCREEN"  # no window manager brings another one to the front
+    )
     yield 0.5
-    yield from hands.press(panel(), "nvd.edit_objects.*ADD")
-    yield from hands.point_at(panel(), r"nvd.masks\[0\].path")
-    yield from hands.write(spec["masks"])
+    yield from hands.press(panel(), "nvd.edit_objects.*ADD", columns=[0.87])
+    yield from hands.press(panel(), "nvd.carry_mask", columns=[0.51])
+    yield from hands.press(panel(), "nvd.browse_mask", columns=[0.82])
+    yield from hands.until(lambda: file_browser().area.spaces.active.params)
+    yield 1.0
+    params = file_browser().area.spaces.active.params
+    seen["browser"] = [params.use_filter_image, params.use_filter_movie, params.use_filter_folder]
+    params.directory, params.filename = os.fsencode(Path(spec["mask"]).parent), Path(spec["mask"]).name
+    yield 1.0
+    yield from shot(f"{number():02}-browse")
+    yield from hands.mouse("mousemove", *file_browser().middle())
+    yield from hands.key("Return")
+    yield from hands.until(lambda: asked()[0][2])
+
+
+def file_browser() -> Place:
+    """The one that asks for a file."""
+    return place("FILE_BROWSER", of=lambda space: space.active_operator is not None)
+
+
+def asked() -> list[list[str]]:
+    """Of every object its name, the frames that its mask is of, and its picture."""
+    masks = bpy.context.window.scene.sequence_editor.strips[0].nvd.masks
+    return [[mask.name, mask.keys, mask.picture] for mask in masks]
 
 
 def mask_sources() -> Walk:
     """The menu of what a mask may come from, left open for the picture."""
-    yield from hands.press(panel(), r"nvd.masks\[0\].source")
+    yield from hands.point_at(panel(), "nvd.browse_mask", columns=[0.82])
+    yield from hands.mouse("mousemove_relative", "--", -60, -_ROW_PX)
+    yield from hands.mouse("click", 1)
+    yield 0.5
 
 
 def undo_object() -> Walk:
     yield from hands.key("Escape")
 
-    states = []
-    for keys in ("ctrl+z", "ctrl+z", "ctrl+shift+z", "ctrl+shift+z"):
+    states = [asked()]
+    for keys in (*["ctrl+z"] * 3, *["ctrl+shift+z"] * 3):
         yield from undo(sequencer(), keys)
-        states.append([[mask.name, mask.path] for mask in bpy.context.window.scene.nvd.masks])
+        states.append(asked())
     seen["undo_object"] = states
 
 
@@ -211,15 +256,15 @@ def forecast() -> Walk:
 
 
 def decompose() -> Walk:
-    yield from hands.press(panel(), "nvd.decompose_clip")
+    yield from hands.press(panel(), "nvd.decompose_clip", columns=[0.51])
     clock.phase = at_work
-    yield from hands.until(lambda: list((job().folder / "checkpoint").glob("*.map.safetensors")))
+    yield from hands.until(lambda: list((job().folder / "checkpoint").glob("*.map.safetensors")), limit_s=300)
     seen["running"] = [job().state, job().stage, job().done]
 
 
 def cancel() -> Walk:
     hold(job(), still=True)  # until the button is found, however fast the machine is
-    yield from hands.point_at(panel(), "nvd.cancel")
+    yield from hands.point_at(panel(), "nvd.cancel", columns=[0.65])
     hold(job(), still=False)
     yield from hands.mouse("click", 1)
     yield from hands.until(lambda: not job().is_active)
@@ -234,7 +279,7 @@ def hold(job, *, still: bool) -> None:
 
 
 def resume() -> Walk:
-    yield from hands.press(panel(), "nvd.resume_job")
+    yield from hands.press(panel(), "nvd.resume_job", columns=[0.3])
     clock.phase = at_work
     yield from hands.until(lambda: job().done > 0)
     seen["resumed"] = [job().state, job().resumes]
@@ -242,10 +287,10 @@ def resume() -> Walk:
 
 def preview() -> Walk:
     """As soon as there is a live picture the worker stands still until it is taken."""
-    yield from hands.until(lambda: module("previews").icons(job().key), every_s=0.02)
+    yield from hands.until(lambda: module("jobs.previews").icons(job().key), every_s=0.02)
     hold(job(), still=True)
     yield 1.0
-    seen["preview"] = [job().state, job().stage, module("previews").icons(job().key)]
+    seen["preview"] = [job().state, job().stage, module("jobs.previews").icons(job().key)]
 
 
 def finish() -> Walk:
@@ -255,6 +300,8 @@ def finish() -> Walk:
     clock.phase = str
     seen["finished"] = [job().state, job().error, job().metrics]
     seen["loaded"] = facts()
+    yield from hands.mouse("mousemove", *panel().middle())
+    yield from hands.mouse("click", "--repeat", 40, 5)  # down to the buttons of the result
 
 
 def undo_result() -> Walk:
@@ -273,10 +320,9 @@ def undo_result() -> Walk:
 
 def open_layers() -> Walk:
     """One click: atlas and shot side by side."""
-    yield from hands.press(panel(), "nvd.open_layers")
+    yield from hands.press(panel(), "nvd.open_layers", columns=[0.51])
     yield from hands.until(lambda: bpy.context.window.workspace.name == "Layers")
-    yield from hands.until(lambda: len([one for one in hands.places() if one.area.type == "IMAGE_EDITOR"]) > 1)
-    yield from hands.until(lambda: layers().region.active_panel_category == "Layers")
+    yield from hands.until(layers_shown)
     bpy.context.scene.frame_set(bpy.context.scene.frame_current + 4)
     yield 3.0
     tools = bpy.context.window.scene.tool_settings.image_paint
@@ -290,7 +336,7 @@ def paint() -> Walk:
     x, y = where.middle()
     yield from hands.drag([(x - 30 + 3 * step, y - 10 + step) for step in range(20)])
     yield 1.0
-    seen["stroke"] = facts() | {"dirty": atlas(module("results").results()[0]).is_dirty}
+    seen["stroke"] = facts() | {"dirty": atlas(module("result.scenes").results()[0]).is_dirty}
 
 
 def undo_stroke() -> Walk:
@@ -303,6 +349,13 @@ def redo_stroke() -> Walk:
     seen["stroke_redone"] = facts()
 
 
+def last_frame() -> Walk:
+    """Where the light differs most from the atlas's."""
+    scene = bpy.context.window.scene
+    scene.frame_set(scene.frame_end)
+    yield 3.0
+
+
 def unlit() -> Walk:
     """The slider of the layer's light, all the way down."""
     yield from slide("Light", "0")
@@ -310,6 +363,8 @@ def unlit() -> Walk:
 
 def lit_again() -> Walk:
     yield from slide("Light", "1")
+    bpy.context.window.scene.frame_set(5)
+    yield 3.0
 
 
 def hidden() -> Walk:
@@ -335,7 +390,7 @@ def compared() -> Walk:
 
 def slide(control: str, value: str) -> Walk:
     """Write a number into a slider of the front layer."""
-    group = module("layers").group_of(bpy.context.window.scene, "object1")
+    group = module("result.layers").group_of(bpy.context.window.scene, "object1")
     yield from hands.point_at(layers(), rf"Layer object1.*inputs\[{group.inputs.find(control)}\]")
     yield from hands.write(value)
     yield 1.0
@@ -344,11 +399,51 @@ def slide(control: str, value: str) -> Walk:
 def save_atlas() -> Walk:
     yield from hands.press(layers(), 'nvd.save_atlas.*layer="object1"')
     yield 1.0
-    seen["saved"] = facts() | {"dirty": atlas(module("results").results()[0]).is_dirty}
+    seen["saved"] = facts() | {"dirty": atlas(module("result.scenes").results()[0]).is_dirty}
+
+
+def correct_mask() -> Walk:
+    """In red over the shot."""
+    yield from hands.press(layers(), 'nvd.correct_mask.*layer="object1"', columns=[0.51])
+    yield 2.0
+    seen["mask"] = [canvas().name, canvas().is_dirty]
+
+
+def canvas():
+    return bpy.context.window.scene.tool_settings.image_paint.canvas
+
+
+def paint_mask() -> Walk:
+    x, y = image_editor("PAINT").middle()
+    yield from hands.drag([(x - 30 + 3 * step, y + 40 + step) for step in range(20)])
+    yield 1.0
+    seen["mask_painted"] = [canvas().name, canvas().is_dirty]
+
+
+def mask_of_another_frame() -> Walk:
+    """The playhead moves on: what was painted is kept, and the view stays."""
+    before = image_editor("PAINT").area.spaces.active.zoom_percentage
+    bpy.context.window.scene.frame_set(9)
+    yield from hands.until(lambda: canvas().name != seen["mask"][0])
+    yield 3.0
+    kept = bpy.data.images[seen["mask"][0]].is_dirty
+    moved = image_editor("PAINT").area.spaces.active.zoom_percentage - before
+    seen["mask_followed"] = [canvas().name, canvas().is_dirty, kept, round(moved)]
+
+
+def mask_saved() -> Walk:
+    bpy.context.window.scene.frame_set(5)
+    yield from hands.until(lambda: canvas().name == seen["mask"][0])
+    yield from hands.press(layers(), 'nvd.save_masks.*layer="object1"', columns=[0.82])
+    yield 1.0
+    seen["mask_saved"] = [canvas().is_dirty, bpy.path.abspath(canvas().filepath)]
+    yield from hands.press(layers(), 'nvd.paint_atlas.*layer="object1"', columns=[0.51])
+    yield 1.0
+    seen["atlas_again"] = canvas().name
 
 
 def add_result() -> Walk:
-    yield from hands.press(layers(), "nvd.add_result")
+    yield from hands.press(layers(), "nvd.add_result", columns=[0.51])
     yield 0.5
     seen["added"] = facts()
     where = image_editor("VIEW")
@@ -361,7 +456,7 @@ def add_result() -> Walk:
 def render_result() -> Walk:
     """Through its dialog; Blender renders in a window of its own."""
     rendered = Path(spec["clip"]).parent / "shot_nvd_render" / "v001"
-    yield from hands.press(layers(), "nvd.render_result")
+    yield from hands.press(layers(), "nvd.render_result", columns=[0.51])
     yield from hands.key("Return")
     yield from hands.until(lambda: len(list(rendered.glob("*.exr"))) == spec["frames"])
     yield from hands.until(lambda: "IMAGE" in facts()["strips"])
@@ -374,6 +469,7 @@ def back_to_the_edit() -> Walk:
             bpy.ops.wm.window_close()
     bpy.context.window.workspace = bpy.data.workspaces["Video Editing"]
     yield 1.0
+    yield from heighten(-_HIGHER_PX)
     bpy.context.window.workspace.sequencer_scene.frame_set(6)
     yield 3.0
 
@@ -396,7 +492,7 @@ def edited() -> Walk:
 
 
 def layers_again() -> Walk:
-    yield from hands.press(panel(), "nvd.open_layers")
+    yield from hands.press(panel(), "nvd.open_layers", columns=[0.51])
     yield from hands.until(lambda: bpy.context.window.workspace.name == "Layers")
     yield 3.0
 
@@ -405,8 +501,9 @@ WALKS = {
     "first": [
         install, video_editing, add_strip, open_tab, choose_engine, add_object, mask_sources, undo_object,
         forecast, decompose, cancel, resume, preview, finish, undo_result,
-        open_layers, paint, undo_stroke, redo_stroke, unlit, lit_again, hidden, shown_again, compared,
-        save_atlas, add_result, render_result, back_to_the_edit, save_file,
+        open_layers, paint, undo_stroke, redo_stroke, last_frame, unlit, lit_again, hidden, shown_again, compared,
+        save_atlas, correct_mask, paint_mask, mask_of_another_frame, mask_saved,
+        add_result, render_result, back_to_the_edit, save_file,
     ],
     "next": [reopen, edited, layers_again],
 }  # fmt: skip

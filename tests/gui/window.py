@@ -10,6 +10,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 VARIABLE = "NVD_BLENDER_GUI"
@@ -38,3 +39,10 @@ def command() -> list[str]:
     if (made := subprocess.run([BESIDE, "install"], capture_output=True, text=True, check=False)).returncode:
         raise NoWindowError(f"{BESIDE} install: {made.stderr.strip()[-300:]}")
     return [str(BESIDE), "run"]
+
+
+if __name__ == "__main__":
+    try:
+        sys.stdout.write(shlex.join(command()))
+    except NoWindowError as error:
+        sys.exit(f"no Blender with a window: {error}")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from nvd_core.clip.colour import display_from_linear, linear_from_display, to_display, to_linear, to_uint8
+from nvd_core.image.colour import display_from_linear, linear_from_display, to_display, to_linear, to_uint8
 
 FLOATS = st.floats(-64, 64, width=32)
 

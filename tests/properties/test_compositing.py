@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nvd_core.compositing import Look, changed, keep_plate, look_up, owned, rebuild, see_through
-from nvd_core.conventions import OWNED_FROM, u_from_x, v_from_y
 from nvd_core.masks import visible_alphas
+from nvd_core.shot.compositing import Look, changed, keep_plate, look_up, owned, rebuild, see_through
+from nvd_core.spec.conventions import OWNED_FROM, u_from_x, v_from_y
 
 SEEDS = st.integers(0, 1 << 32)
 SHAPE = (6, 7)
+KINDS = ("object", "object", "background")
 
 
 def any_uv(rng: np.random.Generator) -> np.ndarray:
@@ -69,7 +70,7 @@ def test_at_a_mattes_edge_the_difference_is_added(seed: int) -> None:
 
 @given(SEEDS)
 def test_saving_with_8_bits_is_no_paint(seed: int) -> None:
-    from nvd_core.clip.colour import display_from_linear, linear_from_display, to_uint8
+    from nvd_core.image.colour import display_from_linear, linear_from_display, to_uint8
 
     rng = np.random.default_rng(seed)
     original = rng.uniform(0, 1, (*SHAPE, 3)).astype(np.float32)
@@ -108,7 +109,7 @@ def test_a_layer_behind_shows_only_what_those_before_it_leave(seed: int) -> None
 def test_opaque_layers_are_seen_as_in_the_shot(seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
     alphas = visible_alphas([any_alpha(rng) for _ in range(count)], SHAPE)
-    assert np.array_equal(see_through(alphas, [1.0] * len(alphas)), alphas)
+    assert np.array_equal(see_through(alphas, [1.0] * len(alphas), (*["object"] * count, "background")), alphas)
 
 
 @given(SEEDS, st.floats(0, 1))
@@ -116,11 +117,11 @@ def test_what_a_layer_lets_through_shows_the_next_one_behind(seed: int, opacity:
     rng = np.random.default_rng(seed)
     back, front = any_alpha(rng), rng.choice(np.float32([0, 0.3, 0.95]), SHAPE)
     alphas = visible_alphas([front, back], SHAPE)
-    seen = see_through(alphas, [opacity, 1.0, 1.0])
+    seen = see_through(alphas, [opacity, 1.0, 1.0], KINDS)
     over = front * np.float32(opacity)
     expected = [over, back_over := (1 - over) * alphas[1] / (1 - front), 1 - over - back_over]
     np.testing.assert_allclose(seen, expected, atol=1e-4)
-    assert see_through(alphas, [1.0, 1.0, 0.0])[2].max() == 0
+    assert see_through(alphas, [1.0, 1.0, 0.0], KINDS)[2].max() == 0
 
 
 @given(SEEDS, st.floats(0, 1), st.floats(0, 1), st.floats(0, 4))

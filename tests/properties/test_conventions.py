@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nvd_core.conventions import rescale_px, u_from_x, v_from_y, x_from_u, y_from_v
+from nvd_core.spec.conventions import rescale_px, u_from_x, v_from_y, x_from_u, y_from_v
 
 SIDES = st.integers(1, 16384)
 PLACES = st.fractions(-100, 16484, max_denominator=64)

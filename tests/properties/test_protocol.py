@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nvd_core import protocol
-from nvd_core.protocol import decode, encode, is_cancel
+from nvd_core.spec import protocol
+from nvd_core.spec.protocol import decode, encode, is_cancel
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 ANY_TEXT = st.text(st.characters(), max_size=40)  # also halves of surrogate pairs, as in paths that are no UTF-8

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from nvd_core.lattice.light import estimate_residual, possible_error_px
+from nvd_core.lattice.picture.light import estimate_residual, possible_error_px
 
 HEIGHT, WIDTH = 160, 240
 ALONE = np.ones((HEIGHT, WIDTH), np.float32)

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
 
-from nvd_core.clip.colour import display_from_linear, to_display
-from nvd_core.decomposition import Decomposition
 from nvd_core.flow.dis import dis_flow, is_consistent
-from nvd_core.metrics import PooledPsnr, folded, mask_iou, pull, uv_flow_error_px
-from nvd_core.shot import resized
+from nvd_core.image.colour import display_from_linear, to_display
+from nvd_core.image.sample import resized, warp_by_flow
+from nvd_core.quality.metrics import PooledPsnr, folded, mask_iou, uv_flow_error_px
+from nvd_core.result.decomposition import Decomposition
 
 GRID = np.stack(np.meshgrid(np.arange(64, dtype=np.float32), np.arange(48, dtype=np.float32)), axis=-1)
 
@@ -37,15 +37,20 @@ def test_frames_are_pooled_not_averaged() -> None:
 
 
 def test_the_stored_psnr_is_that_of_the_files(solved: Decomposition) -> None:
-    plates, rebuilt = [], []
+    plates, rebuilt, alphas = [], [], []
     for frame in solved.frames():
         plates.append(to_display(frame.plate))
         rebuilt.append(np.clip(display_from_linear(frame.rebuilt), 0, 1))
+        alphas.append({name: layer.alpha for name, layer in frame.layers.items()})
     metrics = solved.manifest.metrics
     known = peak_signal_noise_ratio(np.stack(plates), np.stack(rebuilt), data_range=1)
     assert metrics["psnr_plate"] == pytest.approx(known, abs=2e-3)
     assert metrics["size"] == str(solved.size)
     assert metrics["psnr"] == pytest.approx(known, abs=2e-3)
+    for name, layer in metrics["layers"].items():
+        inside = np.stack([alpha[name] > 0.5 for alpha in alphas])
+        known = peak_signal_noise_ratio(np.stack(plates)[inside], np.stack(rebuilt)[inside], data_range=1)
+        assert layer["psnr_plate"] == pytest.approx(known, abs=2e-3)
 
 
 def test_equal_pictures_have_a_number_too() -> None:
@@ -97,15 +102,15 @@ def test_flow_finds_a_shift_and_pull_undoes_it() -> None:
     here, there = np.ascontiguousarray(wide[8:-8, 8:-8]), np.ascontiguousarray(wide[10:-6, 5:-11])
     flow = dis_flow(here, there)
     np.testing.assert_allclose(np.median(flow, axis=(0, 1)), (3, -2), atol=0.1)
-    back = pull(there.astype(np.float32), flow)
+    back = warp_by_flow(there.astype(np.float32), flow)
     assert np.abs(back - here)[8:-8, 8:-8].mean() < 0.2 * np.abs(there.astype(np.float32) - here)[8:-8, 8:-8].mean()
-    sure = is_consistent(flow, pull(dis_flow(there, here), flow))
+    sure = is_consistent(flow, warp_by_flow(dis_flow(there, here), flow))
     assert sure[10:-10, 10:-10].mean() > 0.95
     assert not is_consistent(np.full_like(flow, 4), np.full_like(flow, 4)).any()
 
 
 def test_shrinking_is_area_average_and_growing_linear() -> None:
-    from nvd_core.conventions import Size
+    from nvd_core.spec.conventions import Size
 
     picture = np.random.default_rng(0).random((8, 12)).astype(np.float32)
     np.testing.assert_allclose(resized(picture, Size(6, 4)), picture.reshape(4, 2, 6, 2).mean(axis=(1, 3)), rtol=1e-5)

@@ -10,9 +10,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the neural solver needs torch")
 
-from nvd_core.neural.encodings import GRIDS, choose_backend  # noqa: E402
-from nvd_core.neural.encodings.spec import GridSpec  # noqa: E402
-from nvd_core.neural.encodings.torch_grid import TorchGrid  # noqa: E402
+from nvd_core.hashing_nvd.encodings import GRIDS, choose_backend  # noqa: E402
+from nvd_core.hashing_nvd.encodings.spec import GridSpec  # noqa: E402
+from nvd_core.hashing_nvd.encodings.torch_grid import TorchGrid  # noqa: E402
 
 SPEC = GridSpec()
 

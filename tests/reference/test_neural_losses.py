@@ -13,11 +13,11 @@ torch = pytest.importorskip("torch", reason="the neural solver needs torch")
 
 from torch import nn  # noqa: E402
 
-from nvd_core.neural.fields import Networks, Sample  # noqa: E402
-from nvd_core.neural.footage import Batch, Footage  # noqa: E402
-from nvd_core.neural.losses import LOSSES, weighted_losses  # noqa: E402
-from nvd_core.neural.losses.context import LossContext  # noqa: E402
-from nvd_core.neural.recipe import Recipe, Term, Terms  # noqa: E402
+from nvd_core.hashing_nvd.fields import Networks, Sample  # noqa: E402
+from nvd_core.hashing_nvd.footage import Batch, Footage  # noqa: E402
+from nvd_core.hashing_nvd.losses import LOSSES, weighted_losses  # noqa: E402
+from nvd_core.hashing_nvd.losses.context import LossContext  # noqa: E402
+from nvd_core.hashing_nvd.recipe import Recipe, Term, Terms  # noqa: E402
 
 LAYERS, COUNT, HEIGHT, WIDTH = 3, 4, 14, 18
 SCALES = (0.9, 0.9, 0.6)

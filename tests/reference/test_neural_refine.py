@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from support import stop
+
+from nvd_core.runtime.progress import SILENT, Progress
 
 torch = pytest.importorskip("torch", reason="the neural solver needs torch")
 
-from nvd_core.checkpoints import Arrays, Checkpoints  # noqa: E402
-from nvd_core.clip import colour, open_clip, parse_range  # noqa: E402
-from nvd_core.conventions import Size, rescale_px  # noqa: E402
-from nvd_core.demo_clip import DemoClip  # noqa: E402
-from nvd_core.errors import NumericsError  # noqa: E402
-from nvd_core.lattice import photometry  # noqa: E402
-from nvd_core.lattice.canvas import Canvas  # noqa: E402
+from nvd_core.clip import frames_used, open_clip  # noqa: E402
+from nvd_core.faces.demo_clip import DemoClip  # noqa: E402
+from nvd_core.image import colour  # noqa: E402
 from nvd_core.lattice.layer import Box, LayerView  # noqa: E402
-from nvd_core.lattice.picture import layer_picture  # noqa: E402
-from nvd_core.lattice.spline import Lattice, LayerMap  # noqa: E402
+from nvd_core.lattice.picture import photometry  # noqa: E402
+from nvd_core.lattice.picture.average import layer_picture  # noqa: E402
+from nvd_core.lattice.picture.canvas import Canvas  # noqa: E402
+from nvd_core.lattice.register.spline import Lattice, LayerMap  # noqa: E402
 from nvd_core.masks import open_mattes  # noqa: E402
-from nvd_core.neural import loop  # noqa: E402
-from nvd_core.neural.refine import light, losses, training  # noqa: E402
-from nvd_core.neural.refine.level import Level, Patch  # noqa: E402
-from nvd_core.neural.refine.surface import Surface  # noqa: E402
-from nvd_core.neural.refine.training import Refinement, Start  # noqa: E402
-from nvd_core.protocol import Event  # noqa: E402
+from nvd_core.refine import light, losses, training  # noqa: E402
+from nvd_core.refine.level import Level, Patch  # noqa: E402
+from nvd_core.refine.surface import Surface  # noqa: E402
+from nvd_core.refine.training import Refinement, Start  # noqa: E402
+from nvd_core.runtime import training_loop  # noqa: E402
+from nvd_core.runtime.checkpoints import Arrays, Checkpoints  # noqa: E402
 from nvd_core.shot import Shot, prepare  # noqa: E402
-from nvd_core.steps import finished  # noqa: E402
+from nvd_core.spec.choices.amounts import FrameRange  # noqa: E402
+from nvd_core.spec.conventions import Size, rescale_px  # noqa: E402
+from nvd_core.spec.errors import NumericsError  # noqa: E402
 
 CPU = torch.device("cpu")
 RNG = np.random.default_rng(0)
@@ -43,7 +45,7 @@ BLANK = photometry.Picture(
 def shot(demo: DemoClip) -> Shot:
     """Four frames of one layer."""
     clip = open_clip(demo.frames)
-    still = finished(prepare(clip, open_mattes([], clip.info), parse_range("1-4", clip.info), 112), lambda _: None)
+    still = prepare(clip, open_mattes([], clip.info), frames_used(FrameRange(1, 4), clip.info), 112)
     return replace(still, frames=np.stack([texture(still.size)] * 4))
 
 
@@ -70,7 +72,7 @@ def wobbly(shot: Shot, size_px: float) -> LayerMap:
 def started(shot: Shot, mapping: LayerMap) -> Start:
     """The true picture behind a map that may be wrong; no flow."""
     averaging = layer_picture(LayerView(shot.frames, shot.alphas[0]), flat_map(shot), density=2.0)
-    picture = finished(averaging, lambda _: None)
+    picture = averaging
     return Start([mapping], [picture], [[None] * (len(shot.frames) - 1)])
 
 
@@ -163,7 +165,7 @@ def test_losses_are_nothing_where_nothing_is_amiss() -> None:
 def test_refining_finds_back_what_was_moved_away(shot: Shot) -> None:
     wrong = wobbly(shot, 0.8)
     refinement = Refinement(shot, started(shot, wrong), seed=0, device=CPU)
-    limits = loop.Limits(40 * len(shot.frames))
+    limits = training_loop.Limits(40 * len(shot.frames))
     before = refinement.psnr()
     while refinement.share(limits) < 1:
         refinement.advance(limits)
@@ -181,7 +183,7 @@ def test_flow_keeps_points_where_it_sees_them(shot: Shot) -> None:
     way = losses.Way(points, points, torch.full((200, 2), 0.1))
     start = Start([mapping], started(blank, mapping).pictures, [[way] * 3])
     refinement = Refinement(blank, start, seed=0, device=CPU)
-    limits = loop.Limits(160)
+    limits = training_loop.Limits(160)
     while refinement.share(limits) < 1:
         refinement.advance(limits)
     surface = refinement.surfaces[0]
@@ -193,22 +195,20 @@ def test_flow_keeps_points_where_it_sees_them(shot: Shot) -> None:
 def test_an_interrupted_refining_ends_in_the_same_bits(
     interrupted_after: int, shot: Shot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def steps(refinement: Refinement, folder: Path) -> Generator[Event, None, None]:
-        kept = Checkpoints.open(folder, "job", resume=True)
-        return loop.train(refinement, loop.Limits(12), kept, name="refining", show=lambda: iter(()))
+    def train(refinement: Refinement, folder: Path, progress: Progress = SILENT) -> None:
+        kept, limits = Checkpoints.open(folder, "job", resume=True), training_loop.Limits(12)
+        training_loop.train(refinement, limits, kept, progress, name="refining", show=lambda: None)
 
     start = started(shot, wobbly(shot, 0.5))
     fresh = lambda: Refinement(shot, start, seed=3, device=CPU)  # noqa: E731
     undisturbed = fresh()
-    finished(steps(undisturbed, tmp_path / "a"), lambda _: None)
-    monkeypatch.setattr(loop, "_SAVE_EVERY_S", 0.0)
-    monkeypatch.setattr(loop, "_TELL_EVERY_S", 0.0)
+    train(undisturbed, tmp_path / "a")
+    monkeypatch.setattr(training_loop, "_SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(training_loop, "_TELL_EVERY_S", 0.0)
     begun = fresh()
-    for _ in steps(begun, tmp_path / "b"):
-        if begun.steps >= interrupted_after:
-            break
+    stop(lambda tell: train(begun, tmp_path / "b", Progress(tell)), lambda _: begun.steps >= interrupted_after)
     resumed = fresh()
-    finished(steps(resumed, tmp_path / "b"), lambda _: None)
+    train(resumed, tmp_path / "b")
     assert resumed.steps == 12
     assert differing(resumed.arrays(), undisturbed.arrays()) == []
 
@@ -219,11 +219,11 @@ def differing(a: Arrays, b: Arrays) -> list[str]:
 
 def test_a_loss_that_is_no_number_is_named_and_nothing_is_spoilt(shot: Shot, monkeypatch: pytest.MonkeyPatch) -> None:
     refinement = Refinement(shot, started(shot, flat_map(shot)), seed=0, device=CPU)
-    refinement.advance(loop.Limits(10))
+    refinement.advance(training_loop.Limits(10))
     before = {name: array.copy() for name, array in refinement.arrays().items()}
     monkeypatch.setattr(training, "bending", lambda moves: moves.sum() * float("nan"))
     with pytest.raises(NumericsError, match="bending"):
-        refinement.advance(loop.Limits(10))
+        refinement.advance(training_loop.Limits(10))
     assert differing(refinement.arrays(), before) == []
 
 

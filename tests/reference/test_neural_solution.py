@@ -8,15 +8,15 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the neural solver needs torch")
 
-from nvd_core.clip.colour import display_from_linear, linear_from_display  # noqa: E402
-from nvd_core.compositing import look_up, rebuild  # noqa: E402
-from nvd_core.conventions import Size  # noqa: E402
-from nvd_core.neural.canvas import SIDE_LIMIT, Canvas, sample_atlas  # noqa: E402
-from nvd_core.neural.fields import Networks  # noqa: E402
-from nvd_core.neural.footage import Footage  # noqa: E402
-from nvd_core.neural.recipe import Recipe  # noqa: E402
-from nvd_core.neural.solution import NeuralSolution, SolvedLayer  # noqa: E402
-from nvd_core.solution import Solution  # noqa: E402
+from nvd_core.hashing_nvd.canvas import SIDE_LIMIT, Canvas, sample_atlas  # noqa: E402
+from nvd_core.hashing_nvd.fields import Networks  # noqa: E402
+from nvd_core.hashing_nvd.footage import Footage  # noqa: E402
+from nvd_core.hashing_nvd.recipe import Recipe  # noqa: E402
+from nvd_core.hashing_nvd.solution import NeuralSolution, SolvedLayer  # noqa: E402
+from nvd_core.image.colour import display_from_linear, linear_from_display  # noqa: E402
+from nvd_core.shot.compositing import look_up, rebuild  # noqa: E402
+from nvd_core.shot.solution import Solution  # noqa: E402
+from nvd_core.spec.conventions import Size  # noqa: E402
 
 LAYERS, COUNT, WIDTH, HEIGHT = 3, 5, 36, 20
 DENSITY = 6.0
@@ -56,7 +56,7 @@ def solution(networks: Networks, footage: Footage) -> NeuralSolution:
         solved.append(
             SolvedLayer(f"layer{layer}", canvas, sample_atlas(networks, layer, canvas, covered).astype(np.float16))
         )
-    return NeuralSolution(tuple(solved), networks, footage, range(101, 101 + COUNT), {})
+    return NeuralSolution(tuple(solved), networks, footage.extent, (), "torch", range(101, 101 + COUNT), {})
 
 
 def test_it_is_a_solution(solution: NeuralSolution) -> None:

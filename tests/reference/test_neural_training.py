@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support import stop
+
+from nvd_core.runtime.progress import SILENT, Progress, Tell
 
 torch = pytest.importorskip("torch", reason="the neural solver needs torch")
 
-from nvd_core.checkpoints import Arrays, Checkpoints  # noqa: E402
-from nvd_core.clip import open_clip, parse_range  # noqa: E402
-from nvd_core.demo_clip import DemoClip  # noqa: E402
-from nvd_core.devices import choose_device  # noqa: E402
-from nvd_core.errors import NumericsError, SetupError  # noqa: E402
+from nvd_core.clip import frames_used, open_clip  # noqa: E402
+from nvd_core.faces.demo_clip import DemoClip  # noqa: E402
+from nvd_core.hashing_nvd import train  # noqa: E402
+from nvd_core.hashing_nvd.encodings.spec import INITIAL, GridSpec  # noqa: E402
+from nvd_core.hashing_nvd.fields import Networks  # noqa: E402
+from nvd_core.hashing_nvd.footage import Footage, prepare_footage  # noqa: E402
+from nvd_core.hashing_nvd.losses.context import LossContext  # noqa: E402
+from nvd_core.hashing_nvd.recipe import Recipe  # noqa: E402
+from nvd_core.hashing_nvd.solution import linear_residual  # noqa: E402
+from nvd_core.hashing_nvd.train import Training  # noqa: E402
 from nvd_core.masks import open_mattes  # noqa: E402
-from nvd_core.neural import loop, train  # noqa: E402
-from nvd_core.neural.encodings.spec import INITIAL, GridSpec  # noqa: E402
-from nvd_core.neural.fields import Networks  # noqa: E402
-from nvd_core.neural.footage import Footage, prepare_footage  # noqa: E402
-from nvd_core.neural.losses.context import LossContext  # noqa: E402
-from nvd_core.neural.recipe import Recipe  # noqa: E402
-from nvd_core.neural.solution import linear_residual  # noqa: E402
-from nvd_core.neural.train import Training  # noqa: E402
-from nvd_core.protocol import Event, Metric, Stage  # noqa: E402
-from nvd_core.settings import MaskSource, Settings  # noqa: E402
+from nvd_core.runtime import training_loop  # noqa: E402
+from nvd_core.runtime.checkpoints import Arrays, Checkpoints  # noqa: E402
+from nvd_core.runtime.devices import choose_device  # noqa: E402
 from nvd_core.shot import Shot, prepare  # noqa: E402
-from nvd_core.steps import finished  # noqa: E402
+from nvd_core.spec.choices.amounts import FrameRange  # noqa: E402
+from nvd_core.spec.errors import NumericsError, SetupError  # noqa: E402
+from nvd_core.spec.protocol import Metric, Stage  # noqa: E402
+from nvd_core.spec.settings import MaskSource, Settings  # noqa: E402
 
 SMALL = Recipe(grid=GridSpec(levels=4, table=2**10), mapping_width=16, width=16, fit_steps=2)
 
@@ -35,13 +39,13 @@ SMALL = Recipe(grid=GridSpec(levels=4, table=2**10), mapping_width=16, width=16,
 @pytest.fixture(scope="module")
 def shot(demo: DemoClip) -> Shot:
     clip = open_clip(demo.frames)
-    masks = [MaskSource(name=name, path=str(path)) for name, path in demo.masks.items()]
-    return finished(prepare(clip, open_mattes(masks, clip.info), parse_range("1-5", clip.info), 64), lambda _: None)
+    masks = [MaskSource.of(name=name, path=str(path)) for name, path in demo.masks.items()]
+    return prepare(clip, open_mattes(masks, clip.info), frames_used(FrameRange(1, 5), clip.info), 64)
 
 
 @pytest.fixture(scope="module")
 def footage(shot: Shot) -> Footage:
-    return finished(prepare_footage(shot, torch.device("cpu")), lambda _: None)
+    return prepare_footage(shot, torch.device("cpu"))
 
 
 def training_of(footage: Footage, *, seed: int = 0) -> Training:
@@ -54,13 +58,13 @@ def kept(folder: Path) -> Checkpoints:
 
 def trained(footage: Footage, folder: Path, settings: Settings) -> Training:
     training = training_of(footage)
-    finished(training_steps(training, settings, folder), lambda _: None)
+    run(training, settings, folder)
     return training
 
 
-def training_steps(training: Training, settings: Settings, folder: Path) -> Generator[Event, None, None]:
-    limits = loop.Limits.of(settings, 50_000)
-    return loop.train(training, limits, kept(folder), name="training", show=lambda: iter(()))
+def run(training: Training, settings: Settings, folder: Path, tell: Tell = SILENT.tell) -> None:
+    limits = training_loop.Limits.of(settings, 50_000)
+    training_loop.train(training, limits, kept(folder), Progress(tell), name="training", show=lambda: None)
 
 
 def differing(a: Arrays, b: Arrays) -> list[str]:
@@ -74,12 +78,10 @@ def test_an_interrupted_training_ends_in_the_same_bits(
 ) -> None:
     settings = Settings(steps=20)
     undisturbed = trained(footage, tmp_path / "a", settings)
-    monkeypatch.setattr(loop, "_SAVE_EVERY_S", 0.0)
-    monkeypatch.setattr(loop, "_TELL_EVERY_S", 0.0)
+    monkeypatch.setattr(training_loop, "_SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(training_loop, "_TELL_EVERY_S", 0.0)
     begun = training_of(footage)
-    for _ in training_steps(begun, settings, tmp_path / "b"):
-        if begun.fitted + begun.steps >= interrupted_after:
-            break
+    stop(partial(run, begun, settings, tmp_path / "b"), lambda _: begun.fitted + begun.steps >= interrupted_after)
     resumed = trained(footage, tmp_path / "b", settings)
     assert (resumed.fitted, resumed.steps) == (10, 20)
     assert resumed.cpu_seconds > 0
@@ -109,15 +111,15 @@ def test_the_seed_alone_decides(footage: Footage, tmp_path: Path) -> None:
 def test_training_ends_at_its_budget_and_keeps_most_of_it_for_the_losses(footage: Footage, tmp_path: Path) -> None:
     patient = Recipe(grid=SMALL.grid, mapping_width=16, width=16, fit_steps=100_000)
     training = Training(footage, recipe=patient, batch=64, seed=0, backend="torch")
-    finished(training_steps(training, Settings(budget_s=1.0), tmp_path), lambda _: None)
+    run(training, Settings(budget_s=1.0), tmp_path)
     assert 1.0 <= training.cpu_seconds < 2.0
     assert training.steps > 3
 
 
 def test_training_ends_at_its_target(footage: Footage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "_LOOK_EVERY", 5)
+    monkeypatch.setattr(training_loop, "_LOOK_EVERY", 5)
     training, events = training_of(footage), []
-    finished(training_steps(training, Settings(target_psnr=5.0), tmp_path), events.append)
+    run(training, Settings(target_psnr=5.0), tmp_path, events.append)
     psnrs = [event.value for event in events if isinstance(event, Metric)]
     assert training.steps == 5 * len(psnrs)
     assert all(psnr < 5 for psnr in psnrs[:-1])
@@ -210,7 +212,7 @@ def test_flow_is_sure_where_it_ends_in_the_frame_and_comes_back(shot: Shot, foot
 
 
 def test_a_residual_does_in_linear_light_what_it_does_to_the_display() -> None:
-    from nvd_core.clip.colour import display_from_linear, linear_from_display
+    from nvd_core.image.colour import display_from_linear, linear_from_display
 
     rng = np.random.default_rng(0)
     colour, light = rng.uniform(0.02, 1, (2, 100, 3)).astype(np.float32)

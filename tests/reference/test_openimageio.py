@@ -18,10 +18,10 @@ import OpenImageIO as oiio  # noqa: N813 (as its manual has it)
 import pytest
 from support import nvd
 
-from nvd_core.compositing import look_up
-from nvd_core.conventions import u_from_x, v_from_y
-from nvd_core.decomposition import Decomposition
-from nvd_core.exr import read_exr
+from nvd_core.image.exr import read_exr
+from nvd_core.result.decomposition import Decomposition
+from nvd_core.shot.compositing import look_up
+from nvd_core.spec.conventions import u_from_x, v_from_y
 
 
 def oiio_read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -41,7 +41,7 @@ def test_frames_read_the_same(solved: Decomposition) -> None:
     theirs, types = oiio_read(path)
     _, ours = read_exr(path)
     wanted = dict.fromkeys("RGBA", "half")
-    for layer in solved.manifest.layers:
+    for layer in solved.manifest.names:
         wanted |= {f"{layer}.uv.{axis}": "float" for axis in "XYZ"} | {f"{layer}.alpha.V": "half"}
         wanted |= {f"{layer}.residual.{axis}": "half" for axis in "RGB"}
     assert types == wanted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -9,18 +10,17 @@ import diagnosis_clips as clips
 import numpy as np
 import pytest
 from diagnosis_clips import SIZE, WALL, job_of, pan, window
-from support import texture
+from support import stop, texture
 
-from nvd_core.conventions import Size
-from nvd_core.diagnosis.cut import find_cuts, scene_cut
-from nvd_core.diagnosis.finding import spoken
 from nvd_core.pipeline import decompose
-from nvd_core.protocol import Caution, Stage
-from nvd_core.steps import finished
+from nvd_core.quality.diagnosis.finding import spoken
+from nvd_core.quality.diagnosis.shot_cuts import find_cuts, scene_cut
+from nvd_core.spec.conventions import Size
+from nvd_core.spec.protocol import Caution, Stage
 
 
 def cuts_in(frames: list[np.ndarray]) -> list[int]:
-    return finished(find_cuts(np.stack(frames)), lambda done: done)
+    return find_cuts(np.stack(frames))
 
 
 def shot(start: int, count: int, pan_px: float = 1.5, seed: int = 1) -> list[np.ndarray]:
@@ -110,11 +110,8 @@ def test_the_ranges_of_the_shots_are_named_with_the_plates_numbers() -> None:
 
 
 def test_a_cut_is_told_before_anything_is_solved(tmp_path: Path) -> None:
-    told = []
-    for event in decompose(job_of(clips.two_shots, tmp_path), tmp_path / "out"):
-        told.append(event)
-        if event == Stage(name="map", layer="background"):
-            break
+    job = job_of(clips.two_shots, tmp_path)
+    told = stop(partial(decompose, job, tmp_path / "out"), lambda event: event == Stage(name="map", layer="background"))
     (caution,) = (event for event in told if isinstance(event, Caution) and "cut" in event.message)
     assert "frame 8" in caution.message
     assert "--frames 1-7 and --frames 8-12" in caution.hint

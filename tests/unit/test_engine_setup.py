@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from support import extension_module
 
 from nvd_core import __version__
-from nvd_core.errors import InputError, SetupError
+from nvd_core.spec.errors import InputError, SetupError
 
-platforms, pip_output, diagnosis, private_engine = map(
-    extension_module, ("platforms", "pip_output", "diagnosis", "private_engine")
+platforms, pip_output, diagnosis, private_engine, lockfile = map(
+    extension_module,
+    ("host.platforms", "engine.pip_output", "engine.doctor_report", "engine.private", "engine.lockfile"),
 )
+ROOT = Path(__file__).parents[2]
 
 
 # -- systems -----------------------------------------------------------------------------------------
@@ -57,13 +65,65 @@ def test_ending_a_group_ends_what_it_has_started() -> None:
 
 
 def test_blenders_own_variables_do_not_reach_another_python() -> None:
-    cleaned = platforms.environment_for_python({"PYTHONHOME": "x", "LD_LIBRARY_PATH": "x", "HOME": "h"})
-    assert cleaned == {"HOME": "h", "PYTHONUTF8": "1"}
+    misleading = ("PYTHONHOME", "PYTHONPATH", "PYTHONUSERBASE", "LD_LIBRARY_PATH", "LD_AUDIT", "DYLD_INSERT_LIBRARIES")
+    cleaned = platforms.environment_for_python({"HOME": "h"} | dict.fromkeys(misleading, "x"))
+    assert cleaned == {"HOME": "h", "PYTHONUTF8": "1", "PYTHONSAFEPATH": "1"}
 
 
-def test_torch_is_told_to_be_large() -> None:
-    engine = platforms.download_mb(neural=False)
-    assert all(platforms.download_mb(neural=True, system=system) > engine for system in ("linux", "win32", "darwin"))
+SYSTEMS = [("linux", "x86_64"), ("win32", "AMD64"), ("darwin", "arm64"), ("darwin", "x86_64")]
+
+
+@pytest.mark.parametrize("system", SYSTEMS, ids=" ".join)
+@pytest.mark.parametrize("python", [(3, 11), (3, 12), (3, 13)], ids=str)
+def test_what_is_fetched_is_known_for_every_system(system: tuple[str, str], python: tuple[int, int]) -> None:
+    where = {"system": system[0], "machine": system[1], "python": python}
+    lock = lockfile.locked(neural=False, **where)
+    assert 50 < lock.megabytes < 250
+    assert {one.partition(" ")[0] for one in lock.packages} >= {"numpy", "av", "opencv-python-headless", "pydantic"}
+    if system != ("darwin", "x86_64"):  # there torch is no longer made
+        assert lockfile.locked(neural=True, **where).megabytes > lock.megabytes + 100
+    else:
+        with pytest.raises(SetupError, match=r"no engine with torch .* torch cannot be had .* Use an existing Python"):
+            lockfile.locked(neural=True, **where)
+
+
+def test_a_system_that_nothing_is_locked_for_is_told() -> None:
+    with pytest.raises(SetupError, match=r"no engine to install for sunos sparc 3\.11"):
+        lockfile.locked(neural=False, system="sunos", machine="sparc", python=(3, 11))
+
+
+@pytest.mark.parametrize("system", SYSTEMS, ids=" ".join)
+def test_what_is_not_made_for_a_python_is_named(system: tuple[str, str]) -> None:
+    """Whether it is locked or not: some Linux builds Blender with a Python of its own choice."""
+    where = {"system": system[0], "machine": system[1], "python": (3, 14)}
+    with pytest.raises(SetupError, match=r"no engine to install .* 3\.14, as pymaxflow cannot be had for it"):
+        lockfile.locked(neural=False, **where)
+
+
+@pytest.mark.parametrize(("name", "extras"), [("engine", ["engine"]), ("neural", ["engine", "neural"])])
+def test_the_lock_is_for_what_the_project_asks_for(name: str, extras: list[str]) -> None:
+    """Run tools/lock_engine.py when this fails."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = sorted(one for extra in extras for one in project["optional-dependencies"][extra])
+    text = (ROOT / "nvd_blender" / f"{name}.lock").read_text(encoding="utf-8")
+    assert f"# for: {', '.join(wanted)}\n" in text
+    pinned = [line for line in text.splitlines() if "==" in line and not line.startswith((" ", "#"))]
+    versions = {(canonicalize_name(one.name), str(one.specifier)[2:]) for one in map(Requirement, map(_bare, pinned))}
+    for asked in map(Requirement, wanted):
+        found = [version for package, version in versions if package == canonicalize_name(asked.name)]
+        assert found, asked
+        assert all(asked.specifier.contains(version) for version in found), asked
+    body = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
+    assert re.fullmatch(r"(?:\S+==[^\n\\]+(?: ?\\\n    --hash=sha256:[0-9a-f]{64})+\n)+", body)
+
+
+def _bare(line: str) -> str:
+    return line.removesuffix("\\").strip()
+
+
+def test_nothing_in_a_lock_says_where_from() -> None:
+    for path in (ROOT / "nvd_blender").glob("*.lock"):
+        assert "://" not in path.read_text(encoding="utf-8")
 
 
 # -- pip ---------------------------------------------------------------------------------------------
@@ -183,14 +243,10 @@ def stages(steps) -> list[str]:
 
 
 def test_an_environment_without_a_record_is_made_anew(finished, wheels: Path) -> None:
-    options = {"neural": False, "offline": None}
-    assert stages(finished.install_steps(wheels, Path(sys.executable), **options)) == [
-        "Installing packages",
-        "Checking",
-    ]
+    assert stages(steps_of(finished, wheels)) == ["Installing packages", "Checking"]
     finished.open()
     assert finished.contents() is None
-    first, *_ = finished.install_steps(wheels, Path(sys.executable), **options)
+    first, *_ = steps_of(finished, wheels)
     assert first.stage == "Making the environment"
     assert "--clear" in first.command
 
@@ -211,26 +267,111 @@ def test_a_broken_record_is_none(finished, record: str) -> None:
     assert finished.contents() is None
 
 
-def test_the_wheel_of_this_version_is_installed_with_its_extras(finished, wheels: Path) -> None:
-    for neural, extras in ((False, "[engine]"), (True, "[engine,neural]")):
-        install, _ = finished.install_steps(wheels, Path(sys.executable), neural=neural, offline=None)
-        assert install.command[-1] == f"{wheels / f'nvd_blender-{__version__}-py3-none-any.whl'}{extras}"
-        assert "--no-index" not in install.command
+def steps_of(finished, wheels: Path, **options):
+    return finished.install_steps(wheels, Path(sys.executable), wheels / "some.lock", **{"offline": None} | options)
 
 
-def test_offline_nothing_else_is_a_source(finished, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIP_FIND_LINKS", "/elsewhere")
-    online, _ = finished.install_steps(wheels, Path(sys.executable), neural=False, offline=None)
-    offline, _ = finished.install_steps(wheels, Path(sys.executable), neural=False, offline=wheels)
-    assert online.environment["PIP_FIND_LINKS"] == "/elsewhere"
-    assert "PIP_FIND_LINKS" not in offline.environment
-    assert offline.environment["PIP_CONFIG_FILE"] == os.devnull
-    assert "--no-index" in offline.command
+def test_what_is_installed_is_what_the_lock_says_and_no_setting_of_pips_counts(
+    finished, wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("INDEX_URL", "EXTRA_INDEX_URL", "FIND_LINKS", "TARGET", "PREFIX", "USER", "CONFIG_FILE"):
+        monkeypatch.setenv(f"PIP_{name}", "/elsewhere")
+    install, _ = steps_of(finished, wheels)
+    assert {"-I", "--isolated", "--require-hashes", "--no-deps", ":all:"} <= set(install.command)
+    assert install.command[-2:] == ["-r", wheels / "some.lock"]
+    assert "/elsewhere" not in install.environment.values()
+    assert install.environment["PIP_CONFIG_FILE"] == os.devnull
+    offline, _ = steps_of(finished, wheels, offline=wheels, own_settings=True)
+    assert {"--no-index", "--isolated", "--require-hashes"} <= set(offline.command)
+    assert "/elsewhere" not in offline.environment.values()
+
+
+def test_pips_own_settings_count_where_the_user_asks_but_not_where_packages_go(
+    finished, wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("INDEX_URL", "TARGET", "PREFIX", "ROOT", "USER", "PYTHON", "REQUIREMENT"):
+        monkeypatch.setenv(f"PIP_{name}", "/elsewhere")
+    install, _ = steps_of(finished, wheels, own_settings=True)
+    assert "--isolated" not in install.command
+    assert "--require-hashes" in install.command
+    assert [name for name, value in install.environment.items() if value == "/elsewhere"] == ["PIP_INDEX_URL"]
+
+
+def wheel_of(folder: Path, name: str, content: str) -> Path:
+    """A wheel of one module."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    info = f"{name}-1.0.dist-info"
+    files = {
+        f"{name}.py": content,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{one},,\n" for one in [*files, f"{info}/RECORD"])
+    with zipfile.ZipFile(path, "w") as archive:
+        for one, text in {**files, f"{info}/RECORD": record}.items():
+            archive.writestr(zipfile.ZipInfo(one), text)
+    return path
+
+
+@pytest.mark.parametrize(("honest", "own_settings"), [(True, False), (False, False), (True, True)])
+def test_pip_installs_what_is_locked_and_refuses_what_is_not(
+    tmp_path: Path, wheels: Path, honest: bool, own_settings: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a real environment, with settings that would lead pip elsewhere in every file that it looks into."""
+    good = wheel_of(tmp_path / "good", "locked_thing", "good = True\n")
+    evil = wheel_of(tmp_path / "evil", "locked_thing", "good = False\n")
+    (wheels / "some.lock").write_text(
+        f"locked-thing==1.0 \\\n    --hash=sha256:{hashlib.sha256(good.read_bytes()).hexdigest()}\n"
+    )
+    away = tmp_path / "away"
+    hostile = f"[global]\npython = {sys.executable}\n[install]\nno-deps = false\n"
+    if own_settings:
+        hostile += f"no-index = true\nfind-links = {good.parent}\n"
+        for name in ("target", "prefix", "root"):
+            hostile += f"{name} = {away / name}\n"
+    else:
+        hostile += f"target = {away}\n"
+    for place in ("home/.config/pip", "home/.pip", "system/pip"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "pip.conf").write_text(hostile)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "system"))
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    if not own_settings:
+        monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "home/.pip/pip.conf"))
+        monkeypatch.setenv("PIP_FIND_LINKS", str(evil.parent))
+    monkeypatch.setenv("PIP_TARGET", str(away))
+    engine = private_engine.PrivateEngine(tmp_path / "made")
+    make, install, _ = engine.install_steps(
+        wheels,
+        Path(sys.executable),
+        wheels / "some.lock",
+        offline=None if own_settings else (good if honest else evil).parent,
+        own_settings=own_settings,
+    )
+    subprocess.run(make.command, env=make.environment, check=True, capture_output=True)
+    done = subprocess.run(
+        install.command, env=install.environment, capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    asked = subprocess.run(
+        [engine.python, "-I", "-c", "import locked_thing; print(locked_thing.good)"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert not away.exists()
+    if honest:
+        assert asked.stdout.strip() == "True", done.stderr
+    else:
+        assert asked.returncode
+        said = (done.stdout + done.stderr).splitlines()
+        assert "is not what was locked: locked-thing==1.0" in pip_output.failing_line(said), said
 
 
 def test_refusals_have_words(finished, wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def steps(wheels: Path, offline: Path | None = None) -> None:
-        finished.install_steps(wheels, Path(sys.executable), neural=False, offline=offline)
+        steps_of(finished, wheels, offline=offline)
 
     with pytest.raises(SetupError, match="does not carry its engine"):
         steps(tmp_path)

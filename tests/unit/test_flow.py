@@ -7,24 +7,26 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import OpenEXR
 import OpenImageIO
 import pytest
 from support import SIZE, sliding, texture
 
 from nvd_core.clip import ClipInfo, open_clip
-from nvd_core.clip.colour import luma8
-from nvd_core.conventions import Size
-from nvd_core.errors import InputError, SetupError, UsageError
-from nvd_core.exr import write_exr
-from nvd_core.flow import located, open_flow
 from nvd_core.flow.compose import Start, follow, inverted
 from nvd_core.flow.dis import dis_flow
-from nvd_core.flow.files import read_flow_file
+from nvd_core.flow.files import open_files, read_flow_file
 from nvd_core.flow.given import read_flow, scaled
 from nvd_core.flow.raft import Raft, looked_at, open_raft, padded
+from nvd_core.image.colour import luma8
 from nvd_core.masks import open_mattes
+from nvd_core.runtime.progress import Progress
 from nvd_core.shot import prepare
-from nvd_core.steps import finished
+from nvd_core.spec.choices.flow_sources import FlowSource
+from nvd_core.spec.conventions import Size
+from nvd_core.spec.errors import InputError, SetupError, UsageError
+from nvd_core.spec.protocol import Event
+from nvd_core.spec.settings import Settings, settings_with_paths
 
 CENTRE, TURN = np.array([80.0, 48.0]), np.deg2rad(3)
 
@@ -119,7 +121,7 @@ def clip_of(tmp_path: Path, count: int) -> ClipInfo:
 def test_files_fit_frames_as_masks_do(tmp_path: Path, first: int, many: int, numbers: range, wanted: list[int]):
     for number in range(first, first + many):
         write_flo(tmp_path / "flow" / f"f.{number:04}.flo", random_flow())
-    found = open_flow(str(tmp_path / "flow"), clip_of(tmp_path, 6), numbers)
+    found = open_files(str(tmp_path / "flow"), clip_of(tmp_path, 6), numbers)
     assert [int(path.stem.split(".")[1]) for path in found.files] == wanted
 
 
@@ -127,7 +129,7 @@ def test_another_number_of_files_than_frames(tmp_path: Path):
     for number in range(100, 103):
         write_flo(tmp_path / "flow" / f"f.{number:04}.flo", random_flow())
     with pytest.raises(InputError, match="3 flow files and 6 frames"):
-        open_flow(str(tmp_path / "flow"), clip_of(tmp_path, 6), range(1, 7))
+        open_files(str(tmp_path / "flow"), clip_of(tmp_path, 6), range(1, 7))
 
 
 def test_larger_flow_is_scaled_with_its_values():
@@ -211,20 +213,23 @@ def test_flow_that_points_the_wrong_way_is_refused(tmp_path: Path):
     for sign, is_right in ((-2, True), (2, False)):
         for number in range(1, 4):
             write_flo(tmp_path / "flow" / f"f.{number}.flo", np.full((96, 160, 2), (sign, 0), np.float32))
-        reading = read_flow(open_flow(str(tmp_path / "flow"), info, info.numbers), frames, tmp_path, 1)
+        flow = open_files(str(tmp_path / "flow"), info, info.numbers)
         if is_right:
-            there, back = finished(reading, lambda _: None).pair(1, 2)
+            there, back = read_flow(flow, frames, tmp_path, 1).pair(1, 2)
             assert (there[..., 0] == -2).all()
             assert (back[:, :-2, 0] == 2).all()
         else:
             with pytest.raises(InputError, match="does not fit the clip"):
-                finished(reading, lambda _: None)
+                read_flow(flow, frames, tmp_path, 1)
 
 
 def test_a_path_in_a_job_is_relative_to_it(tmp_path: Path):
-    assert located("dis", tmp_path) == "dis"
-    assert located("raft:w.pth", tmp_path) == f"raft:{tmp_path / 'w.pth'}"
-    assert located("flow/f.####.exr", tmp_path) == str(tmp_path / "flow" / "f.####.exr")
+    def located(flow: str) -> str:
+        return str(settings_with_paths(Settings.of(flow=flow), lambda named: str(tmp_path / named)).flow)
+
+    assert located("dis") == "dis"
+    assert located("raft:w.pth") == f"raft:{tmp_path / 'w.pth'}"
+    assert located("flow/f.####.exr") == str(tmp_path / "flow" / "f.####.exr")
 
 
 def test_raft_needs_weights(tmp_path: Path):
@@ -263,20 +268,21 @@ def test_raft_runs_on_the_device_of_the_settings(tmp_path: Path):
     (tmp_path / "raft.safetensors").touch()
     clip = clip_of(tmp_path, 2)
     with pytest.raises(SetupError, match="no NVIDIA GPU"):
-        open_flow(f"raft:{tmp_path / 'raft.safetensors'}", clip, clip.numbers, "cuda")
+        FlowSource.parse(f"raft:{tmp_path / 'raft.safetensors'}").open(clip, clip.numbers, "cuda")
 
 
 def test_flow_that_changes_while_it_is_read_ends_the_job(tmp_path: Path):
     clip = open_clip(sliding(tmp_path / "clip", 4))
     numbers = clip.info.numbers
     files = [write_flo(tmp_path / "flow" / f"f.{one}.flo", np.zeros((96, 160, 2), np.float32)) for one in range(1, 4)]
-    flow = open_flow(str(tmp_path / "flow"), clip.info, numbers)
-    reading = prepare(clip, open_mattes((), clip.info), numbers, 96, tmp_path, 1, flow)
-    while next(reading) <= 0.5:
-        pass
-    write_flo(files[0], np.ones((48, 80, 2), np.float32))
+    flow = open_files(str(tmp_path / "flow"), clip.info, numbers)
+
+    def hear(event: Event) -> None:
+        if event.done > 0.5:
+            write_flo(files[0], np.ones((48, 80, 2), np.float32))
+
     with pytest.raises(InputError, match="was changed while it was in use") as caught:
-        finished(reading, lambda _: None)
+        prepare(clip, open_mattes((), clip.info), numbers, 96, tmp_path, 1, flow, Progress(hear))
     assert caught.value.where == str(files[0])
 
 
@@ -288,7 +294,7 @@ def test_pictures_are_made_fit_for_the_network_and_flow_is_brought_back(tmp_path
     frames = np.stack([wide[12 * t : 12 * t + 540, 20 * t : 20 * t + 1500] for t in range(3)])
     # Another network stands for RAFT: what surrounds it is the same.
     raft = Raft(tmp_path, lambda here, there: dis_flow(luma8(here), luma8(there)), distances=(1, 2))
-    flow = finished(read_flow(raft, frames, tmp_path, 2), lambda _: None)
+    flow = read_flow(raft, frames, tmp_path, 2)
     for a, b in ((0, 1), (1, 2), (0, 2)):
         there, back = (np.median(one[60:-60, 100:-100], axis=(0, 1)) for one in flow.pair(a, b))
         np.testing.assert_allclose(there, (-20 * (b - a), -12 * (b - a)), atol=0.3)
@@ -306,8 +312,13 @@ def test_what_is_not_a_number_and_another_size_name_the_file(tmp_path: Path):
         ({"Vector.X": bad, "Vector.Y": bad}, "no flow to the next frame"),
     ):
         path.parent.mkdir(exist_ok=True)
-        write_exr(path, channels)
-        reading = read_flow(open_flow(str(path.parent), info, info.numbers), frames, tmp_path, 1)
+        for number in (1, 2):  # the first file is looked at before anything is done
+            OpenEXR.File({}, {"R": bad, "G": bad}).write(str(path.with_stem(f"f.{number:04d}")))
+        opened = open_files(str(path.parent), info, info.numbers)
+        OpenEXR.File({}, channels).write(str(path))  # ours writes nothing that is not finite
         with pytest.raises(InputError, match=words) as caught:
-            finished(reading, lambda _: None)
+            open_files(str(path.parent), info, info.numbers)
+        assert caught.value.where == str(path)
+        with pytest.raises(InputError, match=words) as caught:
+            read_flow(opened, frames, tmp_path, 1)
         assert caught.value.where == str(path)

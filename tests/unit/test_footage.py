@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from films import FILMS, Film, patches, picture, textbook, write_film
+from films import COUNT, FILMS, Film, patches, picture, textbook, write_film
 from stills import CODED, STILLS
 from support import number_of, solve
 
 from nvd_core.clip import open_clip
-from nvd_core.clip.colour import to_display
-from nvd_core.decomposition import Decomposition
-from nvd_core.errors import InputError
-from nvd_core.protocol import Caution
-from nvd_core.settings import Job, Settings
+from nvd_core.image.colour import to_display
+from nvd_core.result.decomposition import Decomposition
+from nvd_core.spec.errors import InputError
+from nvd_core.spec.protocol import Caution
+from nvd_core.spec.settings import Job, Settings
 
 NEAR, LOSSY = 2 / 255, 8 / 255
 
@@ -71,9 +71,38 @@ def test_an_interlaced_film_is_told_of_with_its_order(codec: str, first: str, tm
     assert "Deinterlace it first" in told
 
 
+SECOND_VIEW = b"\x01\xf0\0\xfc\xcb\1" + b"\xa7\0\1" + b"\0\3\x4e\x09\x80"
+"""The configuration of a second layer (ISO/IEC 14496-15, LHEVCDecoderConfigurationRecord): one unit, of layer 1."""
+
+
+def with_second_view(path: Path) -> Path:
+    """Say of an H.265 film what spatial films say: that there is a second layer, for the other eye."""
+    data = bytearray(path.read_bytes())
+    assert data.index(b"mdat") < data.index(b"moov"), "the frames would lie elsewhere"
+    box = (8 + len(SECOND_VIEW)).to_bytes(4, "big") + b"lhvC" + SECOND_VIEW
+    sizes = {name: data.index(name) - 4 for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"hev1")}
+    for at in sizes.values():  # of all that it lies in
+        data[at : at + 4] = (int.from_bytes(data[at : at + 4], "big") + len(box)).to_bytes(4, "big")
+    first = data.index(b"hvcC") - 4
+    end = first + int.from_bytes(data[first : first + 4], "big")
+    data[end:end] = box
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("is_spatial", [False, True])
+def test_a_spatial_film_is_read_and_told_of(is_spatial: bool, tmp_path: Path) -> None:
+    """Its frames are those of the first view, as a film without a second one has them."""
+    path = write_film(tmp_path / "film.mov", Film(codec="libx265"))
+    clip = open_clip(with_second_view(path) if is_spatial else path)
+    assert [number_of(plate) for plate in clip.frames(clip.info.numbers)] == list(range(COUNT))
+    told = [one.message for one in clip.info.cautions]
+    assert told == ["The video is spatial: it has a view for each eye, of which the first is taken"] * is_spatial
+
+
 def test_what_was_told_stays_in_the_result(tmp_path: Path) -> None:
     film = write_film(tmp_path / "film.mp4", Film(codec="libx264", aspect=Fraction(4, 3)))
-    events = solve(Job(clip=str(film), settings=Settings(preset="preview", frames="1-2")), tmp_path / "out")
+    events = solve(Job(clip=str(film), settings=Settings.of(preset="preview", frames="1-2")), tmp_path / "out")
     assert sum(isinstance(event, Caution) and "not square" in event.message for event in events) == 1
     assert any("not square" in warning for warning in Decomposition.open(tmp_path / "out").manifest.warnings)
 

@@ -9,17 +9,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from support import texture, tree
+from support import stop, texture, tree
 
 from nvd_core.clip import open_clip
 from nvd_core.clip.pictures import write_png
-from nvd_core.conventions import Size
-from nvd_core.masks.camera import follow_camera
-from nvd_core.masks.motion import Found, find_objects
-from nvd_core.protocol import Caution, Progress
-from nvd_core.roto import Wanted, rotoscope
-from nvd_core.settings import Settings
-from nvd_core.steps import finished
+from nvd_core.roto.camera import follow_camera
+from nvd_core.roto.discover import Found, find_objects
+from nvd_core.roto.rotoscope import Wanted, rotoscope
+from nvd_core.runtime.progress import Progress
+from nvd_core.spec import protocol
+from nvd_core.spec.conventions import Size
+from nvd_core.spec.protocol import Caution, Event, Stage
+from nvd_core.spec.settings import Settings
 
 FRAMES = 13
 SHAPE = Size(208, 128)
@@ -28,7 +29,7 @@ GROUND, SPRITES = texture(Size(400, 300)), [texture(Size(80, 80), seed) for seed
 
 
 def found_in(frames: list[np.ndarray]) -> tuple[Found, ...]:
-    return finished(find_objects(finished(follow_camera(frames), lambda _: None)), lambda _: None)
+    return find_objects(follow_camera(frames))
 
 
 def ground(t: int, pan_px: float = 3.0) -> np.ndarray:
@@ -138,8 +139,8 @@ def test_what_was_found_is_said(
         write_png(tmp_path / "plates" / f"plate.{101 + t:04d}.png", scene(t))
     clip = open_clip(tmp_path / "plates")
     said: list[object] = []
-    steps = rotoscope(Wanted(clip, clip.info.numbers, (), tmp_path / "masks", tmp_path, 2))
-    found = finished(steps, said.append)
+    wanted = Wanted(clip, clip.info.numbers, (), tmp_path / "masks", tmp_path, 2)
+    found = rotoscope(wanted, Progress(said.append))
     assert [one.name for one in found] == objects
     assert [words in one.message for one in said if isinstance(one, Caution)] == [True]
 
@@ -148,20 +149,25 @@ def test_what_is_regained_after_an_end_is_the_same(tmp_path: Path) -> None:
     for t in range(8):
         write_png(tmp_path / "plates" / f"plate.{101 + t:04d}.png", passing(t))
     clip = open_clip(tmp_path / "plates")
+    for name in ("ended", "whole"):
+        (tmp_path / name).mkdir()
     ended, whole = (
-        Wanted(clip, clip.info.numbers, (), tmp_path / name / "masks", tmp_path, 2) for name in ("ended", "whole")
+        Wanted(clip, clip.info.numbers, (), tmp_path / name / "masks", tmp_path / name, 2)
+        for name in ("ended", "whole")
     )
-    events = rotoscope(ended)
-    for event in events:
-        if isinstance(event, Progress) and event.done > 0.8:
-            break
-    events.close()
+    stages = []
+
+    def is_regained(event: Event) -> bool:
+        stages.extend([event.name] if isinstance(event, Stage) else [])
+        return stages[-1:] == ["regain"] and isinstance(event, protocol.Progress) and event.done > 0.8
+
+    stop(lambda tell: rotoscope(ended, Progress(tell)), is_regained)
     assert list((tmp_path / "ended").rglob("maps/*/*.safetensors")), "it was ended while it looked for what is missed"
     for wanted in (ended, whole):
-        finished(rotoscope(wanted), lambda _: None)
+        rotoscope(wanted)
     assert tree(ended.folder) == tree(whole.folder)
-    asked_again, other_windows = (
-        list(rotoscope(replace(whole, settings=Settings(window=window)))) for window in (200, 48)
-    )
-    assert not any(isinstance(event, Progress) for event in asked_again)
-    assert any(isinstance(event, Progress) for event in other_windows)
+    asked_again, other_windows = [], []
+    for window, events in ((200, asked_again), (48, other_windows)):
+        rotoscope(replace(whole, settings=Settings(window=window)), Progress(events.append))
+    assert not any(isinstance(event, protocol.Progress) for event in asked_again)
+    assert any(isinstance(event, protocol.Progress) for event in other_windows)

@@ -7,29 +7,29 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from support import write_video
+from support import stop, write_video
 
 from nvd_core.clip import open_clip
 from nvd_core.clip.pictures import read_picture
-from nvd_core.demo_clip import OBJECT, DemoClip
-from nvd_core.errors import InputError
-from nvd_core.masks.files import open_mask
-from nvd_core.masks.record import Record, picture_name
-from nvd_core.roto import Wanted, clear_unfinished, rotoscope
-from nvd_core.settings import MaskSource
-from nvd_core.steps import finished
+from nvd_core.faces.demo_clip import OBJECT, DemoClip
+from nvd_core.roto.rotoscope import Wanted, rotoscope
+from nvd_core.runtime.progress import Progress
+from nvd_core.spec.errors import InputError
+from nvd_core.spec.mask_record import Record, picture_name, tidy
+from nvd_core.spec.protocol import Event
+from nvd_core.spec.settings import MaskSource
 
 
 def asked(demo: DemoClip, folder: Path, *frames: int, name: str = OBJECT, numbers: range | None = None) -> Wanted:
     clip = open_clip(demo.frames)
-    masks = tuple(MaskSource(name=name, path=str(true_path(demo, frame)), frame=frame) for frame in frames)
+    masks = tuple(MaskSource.of(name=name, path=str(true_path(demo, frame)), frame=frame) for frame in frames)
     return Wanted(clip, numbers or clip.info.numbers, masks, folder / "masks", folder, 2)
 
 
 def carry(wanted: Wanted) -> None:
     """Make the masks, and open them as a job does."""
-    for source in finished(rotoscope(wanted), lambda _: None):
-        list(open_mask(source, wanted.clip.info, wanted.numbers).frames(wanted.numbers))
+    for source in rotoscope(wanted):
+        list(source.path.open(source.first, wanted.clip.info, wanted.numbers).frames(wanted.numbers))
 
 
 def true_path(demo: DemoClip, frame: int) -> Path:
@@ -62,7 +62,7 @@ def test_painted_ones_outside_the_frames_used_wait_for_them(demo: DemoClip, tmp_
 def test_an_object_of_which_none_is_used_is_no_object(demo: DemoClip, tmp_path: Path) -> None:
     carry(asked(demo, tmp_path, 2))
     painted = paint(demo, tmp_path, 8)
-    sources = finished(rotoscope(asked(demo, tmp_path, numbers=range(1, 6))), lambda _: None)
+    sources = rotoscope(asked(demo, tmp_path, numbers=range(1, 6)))
     assert OBJECT not in {source.name for source in sources}
     assert picture(tmp_path, 8).read_bytes() == painted
 
@@ -80,9 +80,12 @@ def test_what_is_painted_while_masks_are_made_stays_and_counts_the_next_time(dem
     carry(asked(demo, tmp_path, 4))
     begun = picture(tmp_path, 1).stat().st_mtime_ns
     painted: dict[int, bytes] = {}
-    for _ in rotoscope(asked(demo, tmp_path, 5)):
+
+    def hear(_: Event) -> None:
         if not painted and picture(tmp_path, 1).stat().st_mtime_ns != begun:
-            painted = {frame: paint(demo, tmp_path, frame) for frame in (1, 8)}
+            painted.update({frame: paint(demo, tmp_path, frame) for frame in (1, 8)})
+
+    rotoscope(asked(demo, tmp_path, 5), Progress(hear))
     assert painted, "one is already written then, the other is not"
     for _ in range(2):
         assert {frame: picture(tmp_path, frame).read_bytes() for frame in painted} == painted
@@ -93,11 +96,12 @@ def test_what_is_painted_while_masks_are_made_stays_and_counts_the_next_time(dem
 def test_what_is_painted_after_a_job_was_ended_stays(times: int, demo: DemoClip, tmp_path: Path) -> None:
     carry(asked(demo, tmp_path, 4))
     for frame in (5, 3)[:times]:
-        events, begun = rotoscope(asked(demo, tmp_path, frame)), picture(tmp_path, 2).stat().st_mtime_ns
-        while picture(tmp_path, 2).stat().st_mtime_ns == begun:
-            next(events)
-        events.close()
-        clear_unfinished(tmp_path / "masks")
+        wanted, begun = asked(demo, tmp_path, frame), picture(tmp_path, 2).stat().st_mtime_ns
+        stop(
+            lambda tell, wanted=wanted: rotoscope(wanted, Progress(tell)),
+            lambda _, begun=begun: picture(tmp_path, 2).stat().st_mtime_ns != begun,
+        )
+        tidy(tmp_path / "masks")
     assert Record.read(tmp_path / "masks").painted() == {}, "what the ended jobs wrote is known for ours"
     painted = {frame: paint(demo, tmp_path, frame) for frame in (1, 8)}
     carry(asked(demo, tmp_path, 6))
@@ -110,7 +114,7 @@ def test_a_damaged_list_is_told_and_nothing_is_taken_away(demo: DemoClip, tmp_pa
     (tmp_path / "masks" / "masks.json").write_text('{"clip": ')
     with pytest.raises(InputError, match="list of masks is damaged"):
         carry(asked(demo, tmp_path, 4))
-    clear_unfinished(tmp_path / "masks")
+    tidy(tmp_path / "masks")
     assert picture(tmp_path, 6).read_bytes() == painted
 
 
@@ -139,7 +143,7 @@ def area(folder: Path, frame: int) -> int:
 def test_a_picture_of_the_result_may_be_given_as_the_mask(demo: DemoClip, tmp_path: Path) -> None:
     carry(asked(demo, tmp_path, 4))
     before = picture(tmp_path, 6).read_bytes()
-    own = MaskSource(name=OBJECT, path=str(picture(tmp_path, 6)), frame=6)
+    own = MaskSource.of(name=OBJECT, path=str(picture(tmp_path, 6)), frame=6)
     wanted = asked(demo, tmp_path)
     carry(Wanted(wanted.clip, wanted.numbers, (own,), wanted.folder, tmp_path, 2))
     assert picture(tmp_path, 6).read_bytes() == before
@@ -148,7 +152,7 @@ def test_a_picture_of_the_result_may_be_given_as_the_mask(demo: DemoClip, tmp_pa
 def test_a_video_whose_painted_mask_is_of_a_frame_that_is_not_used(demo: DemoClip, tmp_path: Path) -> None:
     clip = open_clip(demo.frames)
     film = write_video(tmp_path / "film.mp4", clip.frames(clip.info.numbers), clip.info.size)
-    key = MaskSource(name=OBJECT, path=str(true_path(demo, 2)), frame=2)
+    key = MaskSource.of(name=OBJECT, path=str(true_path(demo, 2)), frame=2)
     carry(Wanted(open_clip(film), range(1, 9), (key,), tmp_path / "masks", tmp_path, 2))
     painted = paint(demo, tmp_path, 8)
     carry(Wanted(open_clip(film), range(1, 5), (key,), tmp_path / "masks", tmp_path, 2))

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from support import extension_module
 
-from nvd_core.errors import InputError
+from nvd_core.spec.errors import InputError
 
-records = extension_module("records")
+records = extension_module("source.records")
 resource = pytest.importorskip("resource", reason="Windows cannot limit the size of files")
 
 
@@ -28,6 +28,31 @@ def test_no_room_for_a_record_leaves_neither_file_nor_lock(tmp_path: Path) -> No
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     assert list(tmp_path.iterdir()) == []
     assert open_files() == before
+
+
+def test_masks_are_kept_until_others_are_written(tmp_path: Path) -> None:
+    def fill(place: Path) -> None:
+        for name in ("masks.blend", "masks.json"):
+            (place / name).write_text(place.name)
+
+    def fill_badly(place: Path) -> None:
+        fill(place)
+        raise InputError("The disk is full")
+
+    record = records.leave(tmp_path, "shot", tmp_path / "out", {"clip": "a", "masks": []}, fill)
+    (record.place / "mattes" / "0").mkdir(parents=True)
+    before = {path.name for path in record.place.iterdir()}
+    with pytest.raises(InputError, match="disk is full"):
+        record.renew([{"name": "sign"}], fill_badly)
+    assert {path.name for path in record.place.iterdir()} == before
+    assert (record.job["masks"], (record.place / "masks.blend").read_text()) == ([], record.place.name)
+    record.renew([{"name": "sign"}], fill)
+    assert {path.name for path in record.place.iterdir()} == before - {"mattes"}
+    assert record.job == {"clip": "a", "masks": [{"name": "sign"}]}
+    assert (record.place / "masks.blend").read_text() != record.place.name
+    record.renew([], lambda _: None)
+    assert {path.name for path in record.place.iterdir()} == {"job.json", "lock", "record.json"}
+    record.remove()
 
 
 def test_a_record_says_how_far_its_job_came(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import av
@@ -12,15 +15,17 @@ import pytest
 from support import nvd, solve, tree, write_video
 
 from nvd_core.clip import open_clip
-from nvd_core.clip.colour import display_from_linear, luma8, to_linear, to_uint8
 from nvd_core.clip.pictures import read_rgb, write_png
-from nvd_core.compositing import look_up, rebuild
-from nvd_core.conventions import Size
-from nvd_core.decomposition import Decomposition
-from nvd_core.errors import InputError
-from nvd_core.exr import read_exr, rgba_channels, write_exr
-from nvd_core.render import render
-from nvd_core.settings import Job, Settings
+from nvd_core.faces.demo import paint
+from nvd_core.image.colour import display_from_linear, luma8, to_linear, to_uint8
+from nvd_core.image.exr import read_exr, rgba_channels, write_exr
+from nvd_core.result import decomposition
+from nvd_core.result.decomposition import Decomposition
+from nvd_core.result.rendering import frame_writer, render
+from nvd_core.shot.compositing import look_up, rebuild
+from nvd_core.spec.conventions import Size
+from nvd_core.spec.errors import InputError
+from nvd_core.spec.settings import Job, Settings
 
 
 def plates(decomposition: Decomposition) -> list[np.ndarray]:
@@ -55,7 +60,7 @@ def test_rebuilding_gives_what_was_exported(solved: Decomposition) -> None:
 
 def test_an_atlas_saved_with_8_bits_but_not_painted_changes_nothing(solved: Decomposition, tmp_path: Path) -> None:
     atlases = {}
-    for layer in solved.manifest.layers:
+    for layer in solved.manifest.names:
         write_png(tmp_path / f"{layer}.png", coded(solved.original(layer)))
         atlases[layer] = tmp_path / f"{layer}.png"
     for composite, plate in zip(render(solved, atlases, "keep-plate"), plates(solved), strict=True):
@@ -202,8 +207,6 @@ def test_a_render_that_fails_leaves_no_half_video(own_folder: Path, tmp_path: Pa
 
 
 def test_a_clip_that_is_gone_or_another_is_refused(own_folder: Path, demo, tmp_path: Path) -> None:
-    import json
-
     manifest = own_folder / "manifest.json"
     data = json.loads(manifest.read_text())
     film = write_video(tmp_path / "other.mp4", [np.zeros((96, 160, 3), np.uint8)])
@@ -215,8 +218,6 @@ def test_a_clip_that_is_gone_or_another_is_refused(own_folder: Path, demo, tmp_p
 
 
 def test_a_clip_that_got_shorter_is_refused(demo, own_folder: Path, tmp_path: Path) -> None:
-    import json
-
     shorter = Path(shutil.copytree(demo.frames, tmp_path / "shorter"))
     (shorter / "demo.0008.png").unlink()
     data = json.loads((own_folder / "manifest.json").read_text())
@@ -266,6 +267,89 @@ def test_plates_and_the_decomposition_itself_are_never_written_over(tmp_path: Pa
         assert tree(tmp_path) == before
 
 
+def test_nothing_that_is_read_is_written_over_however_it_is_reached(demo, own_folder: Path, tmp_path: Path) -> None:
+    painted = Path(shutil.copytree(demo.frames, tmp_path / "paint")) / "demo.0001.png"
+    write_png(painted, to_uint8(display_from_linear(Decomposition.open(own_folder).original("sign"))))
+    masks = tmp_path / "masks"
+    shutil.copytree(demo.masks["sign"], masks)
+    for path in masks.iterdir():
+        path.rename(masks / path.name.replace("sign", "demo"))
+    change = json.loads((own_folder / "manifest.json").read_text())
+    change["masks"][0]["path"] = str(masks)
+    (own_folder / "manifest.json").write_text(json.dumps(change))
+    (tmp_path / "linked").symlink_to(demo.frames)
+    (tmp_path / "second").mkdir()
+    os.link(demo.frames / "demo.0003.png", tmp_path / "second" / "demo.0003.png")
+    (tmp_path / "film.mp4").symlink_to(painted)
+    before, plates = tree(tmp_path), tree(demo.frames)
+    for out in ("paint", "masks", "linked", "second", "film.mp4", "own/masks", "own/report", "own/checkpoint"):
+        done = nvd("render", own_folder, f"--atlas=sign={painted}", "--replace", "-o", tmp_path / out)
+        assert (done.returncode, done.stdout) == (3, ""), out
+        assert "would be written" in done.stderr
+        assert tree(tmp_path) == before
+        assert tree(demo.frames) == plates
+    assert nvd("render", own_folder, f"--atlas=sign={painted}", "-o", tmp_path / "free").returncode == 0
+
+
+@pytest.mark.parametrize("out", ["edit", "edit.mp4"])
+def test_what_is_there_is_written_over_only_where_that_is_asked_for(
+    out: str, solved_folder: Path, tmp_path: Path
+) -> None:
+    """An earlier render or a file of anybody's; other frames and files beside it are nobody's business."""
+    assert nvd("render", solved_folder, "-o", tmp_path / out).returncode == 0
+    made = [tmp_path / out] if out == "edit.mp4" else sorted((tmp_path / out).iterdir())
+    for path in made:
+        path.write_bytes(b"graded elsewhere")
+    beside = [tmp_path / out / "demo.0009.png", tmp_path / out / "demo.0001.exr", tmp_path / out / "notes.txt"]
+    for path in beside if out == "edit" else []:
+        path.write_bytes(b"mine")
+    before = tree(tmp_path)
+    for left in (len(made), 1):
+        done = nvd("render", solved_folder, "-o", tmp_path / out)
+        assert (done.returncode, done.stdout) == (3, "")
+        assert str(made[-left]) in done.stderr
+        assert "--replace" in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+        assert tree(tmp_path) == before
+        for path in made[: len(made) - 1] if left > 1 else []:
+            path.unlink()
+        before = tree(tmp_path)
+    assert nvd("render", solved_folder, "-o", tmp_path / out, "--replace").returncode == 0
+    after = tree(tmp_path)
+    assert not [name for name, content in after.items() if content == b"graded elsewhere"]
+    assert [content for content in after.values() if content == b"mine"] == [b"mine"] * 3 * (out == "edit")
+
+
+@pytest.mark.parametrize("out", ["edit", "edit.mp4"])
+def test_what_comes_there_while_a_render_runs_stays(out: str, solved: Decomposition, tmp_path: Path) -> None:
+    target = tmp_path / out if out == "edit.mp4" else tmp_path / out / "demo.0005.png"
+
+    def render_while_another_saves() -> None:
+        with frame_writer(solved, tmp_path / out, "png") as write, closing(render(solved, {}, "keep-plate")) as frames:
+            for frame in frames:
+                write(frame)
+                if frame.number == 4:
+                    target.write_bytes(b"mine")
+
+    with pytest.raises(InputError, match="there already"):
+        render_while_another_saves()
+    assert target.read_bytes() == b"mine"
+    assert not [name for name in tree(tmp_path) if ".part" in name]
+
+
+def test_a_link_that_leads_nowhere_is_there_too(solved: Decomposition, tmp_path: Path) -> None:
+    (tmp_path / "edit.mp4").symlink_to(tmp_path / "gone.mp4")
+    with pytest.raises(InputError, match="there already"), frame_writer(solved, tmp_path / "edit.mp4", "png"):
+        pass
+    assert (tmp_path / "edit.mp4").is_symlink()
+
+
+def test_a_film_within_the_folder_may_be_made_again(own_folder: Path) -> None:
+    for more in ([], ["--replace"]):
+        done = nvd("render", own_folder, "-o", own_folder / "edit.mp4", *more)
+        assert done.returncode == 0, done.stderr
+
+
 def test_the_source_video_is_never_written_over(tmp_path: Path) -> None:
     video = write_video(tmp_path / "shot.mp4", [np.full((96, 160, 3), 80, np.uint8)] * 2)
     solve(Job(clip=str(video), settings=Settings(preset="preview")), tmp_path / "out")
@@ -276,10 +360,13 @@ def test_the_source_video_is_never_written_over(tmp_path: Path) -> None:
     assert not (tmp_path / "edit.avi").exists()
 
 
-def test_an_atlas_of_no_numbers_is_refused(own_folder: Path) -> None:
-    decomposition = Decomposition.open(own_folder)
-    atlas = np.dstack([decomposition.original("sign"), np.ones(decomposition.original("sign").shape[:2])])
-    atlas[0, 0, 0] = np.nan
-    write_exr(own_folder / "atlas" / "sign.exr", rgba_channels(atlas.astype(np.float16)))
-    with pytest.raises(InputError, match="not numbers"):
-        decomposition.painted("sign")
+def test_every_atlas_file_is_decoded_once(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Decomposition.open(own_folder)
+    paint(opened)
+    decoded = []
+    for name in ("read_stored", "read_picture"):
+        read = getattr(decomposition, name)
+        monkeypatch.setattr(decomposition, name, lambda path, read=read: decoded.append(path) or read(path))
+    list(render(opened, {}, "keep-plate"))
+    atlases = [path for path in decoded if path.parent.name == "atlas"]
+    assert sorted(set(atlases)) == sorted(atlases) == sorted((own_folder / "atlas").iterdir())

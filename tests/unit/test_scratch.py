@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nvd_core.errors import InputError
-from nvd_core.scratch import Pictures
+from nvd_core.runtime.picture_store import Pictures
+from nvd_core.spec.errors import InputError
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from support import SIZE, disc, sliding, solve, texture, write_masks
 
-from nvd_core.clip.colour import linear_from_display
 from nvd_core.clip.pictures import write_png
-from nvd_core.conventions import Size
-from nvd_core.decomposition import Decomposition
-from nvd_core.errors import InputError
-from nvd_core.exr import write_exr
-from nvd_core.render import render
-from nvd_core.settings import Job, MaskSource, Settings
+from nvd_core.image.colour import linear_from_display
+from nvd_core.image.exr import write_exr
+from nvd_core.result.decomposition import Decomposition
+from nvd_core.result.rendering import render
+from nvd_core.spec.conventions import Size
+from nvd_core.spec.errors import InputError
+from nvd_core.spec.settings import Job, MaskSource, Settings
 
 BLACK, WHITE = disc((0, 0), 0) * 0, np.full((SIZE.height, SIZE.width), 255, np.uint8)
 
@@ -110,11 +110,11 @@ CASES = [
 def test_unusual_clips_are_decomposed_all_the_same(case: Callable, tmp_path: Path) -> None:
     clip, masks = case(tmp_path)
     sources = tuple(
-        MaskSource(name=name, path=str(write_masks(tmp_path / name, pictures))) for name, pictures in masks.items()
+        MaskSource.of(name=name, path=str(write_masks(tmp_path / name, pictures))) for name, pictures in masks.items()
     )
     solve(Job(clip=str(clip), masks=sources, settings=Settings(preset="preview")), tmp_path / "out")
     decomposition = Decomposition.open(tmp_path / "out")
-    assert decomposition.manifest.layers == (*masks, "background")
+    assert decomposition.manifest.names == (*masks, "background")
     # What these clips show is easy: they pan. Where they do not, the lighting alone gives the plate back.
     assert decomposition.manifest.metrics["psnr"] > 30
     frames = list(decomposition.frames())
@@ -122,7 +122,7 @@ def test_unusual_clips_are_decomposed_all_the_same(case: Callable, tmp_path: Pat
     for frame in frames:
         check_sound(frame)
     rendered = list(render(decomposition, {}, "keep-plate"))
-    from nvd_core.clip.colour import to_linear
+    from nvd_core.image.colour import to_linear
 
     assert all(np.array_equal(one.linear, to_linear(frame.plate)) for one, frame in zip(rendered, frames, strict=True))
 
@@ -146,7 +146,7 @@ def test_the_report_says_that_a_single_frame_is_no_shot(tmp_path: Path) -> None:
 
 def test_the_report_says_which_layer_is_never_seen(tmp_path: Path) -> None:
     clip, masks = all_white_masks(tmp_path)
-    masks = (MaskSource(name="everything", path=str(write_masks(tmp_path / "masks", masks["everything"]))),)
+    masks = (MaskSource.of(name="everything", path=str(write_masks(tmp_path / "masks", masks["everything"]))),)
     solve(Job(clip=str(clip), masks=masks, settings=Settings(preset="preview")), tmp_path / "out")
     warnings = Decomposition.open(tmp_path / "out").manifest.warnings
     assert any("The layer background is not seen in any frame" in warning for warning in warnings)

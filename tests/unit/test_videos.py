@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from support import SIZE, number_of, numbered, nvd, solve, write_video
 
 from nvd_core.clip import open_clip
-from nvd_core.clip.colour import to_display
-from nvd_core.conventions import Size
-from nvd_core.decomposition import Decomposition
-from nvd_core.errors import InputError
-from nvd_core.settings import Job, Settings, Shown
+from nvd_core.image.colour import to_display
+from nvd_core.result.decomposition import Decomposition
+from nvd_core.spec.conventions import Size
+from nvd_core.spec.errors import InputError
+from nvd_core.spec.settings import Job, Settings, Shown
 
 COUNT = 130
 """More than the reader decodes through rather than seeks."""
@@ -118,7 +118,7 @@ def test_sound_alone_is_no_clip(tmp_path: Path) -> None:
 
 def test_a_range_of_a_video_is_decomposed_under_its_own_numbers(tmp_path: Path) -> None:
     film = write_video(tmp_path / "film.mp4", (numbered(index) for index in range(1, 80)))
-    solve(Job(clip=str(film), settings=Settings(preset="preview", frames="70-72")), tmp_path / "out")
+    solve(Job(clip=str(film), settings=Settings.of(preset="preview", frames="70-72")), tmp_path / "out")
     decomposition = Decomposition.open(tmp_path / "out")
     assert (decomposition.manifest.source.fps, decomposition.manifest.name) == (25, "film")
     assert [(frame.number, number_of(frame.plate)) for frame in decomposition.frames()] == [

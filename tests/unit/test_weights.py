@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from nvd_core.errors import InputError
-from nvd_core.weights import read_weights
+from nvd_core.runtime.weights import read_weights
+from nvd_core.spec.errors import InputError
 
 TENSORS = {"layer.weight": torch.arange(6.0).reshape(2, 3), "layer.bias": torch.zeros(2)}
 
@@ -22,6 +22,13 @@ def test_tensors_come_back_by_name(save, tmp_path: Path) -> None:
     found = read_weights(path)
     assert found.keys() == TENSORS.keys()
     assert all(torch.equal(found[name], value) for name, value in TENSORS.items())
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_values_that_are_no_numbers_are_named(value: float, tmp_path: Path) -> None:
+    save_file(TENSORS | {"layer.bias": torch.tensor([0, value])}, tmp_path / "w.safetensors")
+    with pytest.raises(InputError, match=r"layer\.bias hold values that are not numbers"):
+        read_weights(tmp_path / "w.safetensors")
 
 
 class Harmful:

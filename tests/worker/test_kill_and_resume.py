@@ -6,19 +6,20 @@ import os
 import shutil
 import signal
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support import command, differing, flags_of, job_of, nvd, results, solve, wait_until
+from support import command, differing, flags_of, job_of, nvd, results, solve, stop, wait_until
 
-from nvd_core.conventions import Size
-from nvd_core.decomposition import Decomposition
-from nvd_core.demo_clip import DemoClip, write_clip
-from nvd_core.exr import rgba_channels, write_exr
+from nvd_core.faces.demo_clip import DemoClip, write_clip
+from nvd_core.image.exr import rgba_channels, write_exr
 from nvd_core.pipeline import decompose
-from nvd_core.protocol import Caution, Stage
-from nvd_core.settings import Job
+from nvd_core.result.decomposition import Decomposition
+from nvd_core.spec.conventions import Size
+from nvd_core.spec.protocol import Caution, Stage
+from nvd_core.spec.settings import Job
 
 
 @pytest.fixture(scope="module")
@@ -36,34 +37,32 @@ def undisturbed(long_demo: DemoClip, tmp_path_factory: pytest.TempPathFactory) -
 
 def cancel_after_the_first_map(job: Job, folder: Path) -> None:
     """Leave a folder with the first layer's map in its checkpoint."""
-    events = decompose(job, folder)
-    for event in events:
-        if event == Stage(name="map", layer="background"):
-            events.close()
+    stop(partial(decompose, job, folder), lambda event: event == Stage(name="map", layer="background"))
     assert [path.name for path in (folder / "checkpoint").glob("*.safetensors")] == ["sign.map.safetensors"]
 
 
 @pytest.mark.parametrize(
     "sign_of_life",
-    ["checkpoint/sign.map.safetensors", "atlas/sign.exr", "frames/demo.0002.exr", "solution.safetensors"],
+    ["sign.map.safetensors", "result/atlas/sign.orig.exr", "result/frames/demo.0002.exr", "result/manifest.json"],
 )
 def test_a_killed_job_resumes_to_the_same_bytes(
     sign_of_life: str, long_demo: DemoClip, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
     run = command("decompose", *flags_of(long_demo), "-o", tmp_path / "out")
     with subprocess.Popen(run, stderr=subprocess.DEVNULL) as process:
-        wait_until((tmp_path / "out" / sign_of_life).is_file, process)
+        wait_until((tmp_path / "out/checkpoint" / sign_of_life).is_file, process)
         process.kill()
     assert process.returncode == -signal.SIGKILL
-    assert not (tmp_path / "out" / "manifest.json").exists()
-    finished = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("frames/demo.*.exr")}
-    assert finished or not sign_of_life.startswith(("frames", "solution"))
+    frames = (tmp_path / "out").rglob("demo.????.exr")
+    finished = {path.name: path.stat().st_mtime_ns for path in frames if path.parent.name == "frames"}
+    assert finished or "frames" not in sign_of_life
     # A kill may hit in the middle of a file: what is half-written must not stay, either.
     (tmp_path / "out" / "frames").mkdir(exist_ok=True)
     (tmp_path / "out" / "frames" / ".demo.0005.12345.part.exr").write_bytes(b"half")
     solve(job_of(long_demo), tmp_path / "out", resume=True)
     assert differing(results(tmp_path / "out"), undisturbed) == []
-    assert finished == {path: path.stat().st_mtime_ns for path in finished}, "what was finished was written again"
+    now = {name: (tmp_path / "out/frames" / name).stat().st_mtime_ns for name in finished}
+    assert finished == now, "what was finished was written again"
 
 
 def test_without_resume_a_job_begins_anew(demo: DemoClip, solved_folder: Path, tmp_path: Path) -> None:
@@ -111,7 +110,7 @@ def paint(folder: Path, layer: str) -> bytes:
 
 def test_a_painted_atlas_stays_in_use_when_the_new_one_is_the_same(demo: DemoClip, own_folder: Path) -> None:
     before, painted = results(own_folder), paint(own_folder, "sign")
-    events = solve(job_of(demo), own_folder)
+    events = solve(job_of(demo), own_folder, replaces=True)
     assert not [event for event in events if isinstance(event, Caution) and "painted" in event.message]
     assert differing(results(own_folder), before) == ["atlas/sign.exr"]
     assert (own_folder / "atlas/sign.exr").read_bytes() == painted
@@ -122,7 +121,7 @@ def test_a_painted_atlas_is_kept_beside_another_new_one_and_that_is_said(
 ) -> None:
     original, painted = (own_folder / "atlas/sign.orig.exr").read_bytes(), paint(own_folder, "sign")
     shorter = job_of(demo, frames="2-6")
-    events = solve(shorter, own_folder)
+    events = solve(shorter, own_folder, replaces=True)
     said = [event.message for event in events if isinstance(event, Caution) and "painted" in event.message]
     assert len(said) == 1
     assert "atlas/sign.exr is painted and was kept" in said[0]
@@ -140,13 +139,13 @@ def test_a_painted_atlas_is_kept_beside_another_new_one_and_that_is_said(
 def test_an_atlas_whose_original_is_gone_counts_as_painted(demo: DemoClip, own_folder: Path) -> None:
     (own_folder / "atlas/sign.orig.exr").unlink()
     mine = (own_folder / "atlas/sign.exr").read_bytes()
-    solve(job_of(demo, residual="fidelity"), own_folder)
+    solve(job_of(demo, residual="fidelity"), own_folder, replaces=True)
     assert (own_folder / "atlas/sign.exr").read_bytes() == mine
     assert Decomposition.open(own_folder).manifest.atlas_files["sign"] == "atlas/sign.2.exr"
 
 
 def test_frames_of_a_longer_run_do_not_stay(demo: DemoClip, own_folder: Path) -> None:
-    solve(job_of(demo, frames="3-4"), own_folder)
+    solve(job_of(demo, frames="3-4"), own_folder, replaces=True)
     assert sorted(path.name for path in (own_folder / "frames").iterdir()) == ["demo.0003.exr", "demo.0004.exr"]
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from support import command, job_file, sliding, tree, wait_until
 
-from nvd_core.conventions import Size
-from nvd_core.settings import Job, Settings
+from nvd_core.spec.conventions import Size
+from nvd_core.spec.settings import Job, Settings
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks /proc when signals are caught")
 
@@ -111,7 +111,7 @@ def test_a_command_that_shall_outlive_its_session_does(own_folder: Path) -> None
 def test_a_step_that_takes_too_long_to_hear_it_is_not_waited_for() -> None:
     program = """
 import os, signal, time
-from nvd_core import stopping
+from nvd_core.runtime import stopping
 stopping._GRACE_S = 0.1
 with stopping.stopping_on_signals():
     os.kill(os.getpid(), signal.SIGTERM)

@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Generator
+import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Never
 
 import pytest
-from support import command, differing, flags_of, job_of, results, wait_until
+from support import command, differing, flags_of, job_of, results, stop, wait_until
 
 from nvd_core import pipeline
-from nvd_core.demo_clip import DemoClip
-from nvd_core.errors import InputError
-from nvd_core.folder import LOCK
-from nvd_core.protocol import Event, Progress, Stage
-from nvd_core.writer import sole_writer
+from nvd_core.faces.demo_clip import DemoClip
+from nvd_core.runtime.parallel import map_all
+from nvd_core.runtime.progress import Progress
+from nvd_core.runtime.writer import sole_writer
+from nvd_core.spec.choices.solvers import Lattice
+from nvd_core.spec.errors import InputError
+from nvd_core.spec.folder import LOCK
 
 ROUNDS = int(os.environ.get("NVD_RACES", "2"))
 
@@ -62,19 +64,17 @@ def test_a_cancelled_job_has_ended_when_its_folder_is_free(
 ) -> None:
     held: list[bool] = []
 
-    def solve(*_: object) -> Generator[Event, None, Never]:
-        try:
-            while True:
-                yield Progress(done=0)
-        finally:
+    def solve(shot: object, settings: object, checkpoints: object, progress: Progress) -> None:
+        def work(_: int) -> None:
+            time.sleep(0.2)
             held.append((tmp_path / LOCK).exists())
 
-    monkeypatch.setitem(pipeline._SOLVERS, "lattice", lambda: solve)
-    events = pipeline.decompose(job_of(demo, frames="1-2"), tmp_path)
-    assert Stage(name="solve") in events
-    next(events)
-    events.close()
-    assert held == [True]
+        map_all(work, range(9), progress)
+
+    monkeypatch.setattr(Lattice, "open", lambda _: solve)
+    stop(partial(pipeline.decompose, job_of(demo, frames="1-2"), tmp_path), lambda _: held)
+    assert len(held) > 1, "others were at work"
+    assert all(held)
     assert not (tmp_path / LOCK).exists()
 
 

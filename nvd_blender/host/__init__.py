@@ -1,0 +1,1 @@
+"""Blender and the operating system: their versions, locks, timers, fields."""

@@ -1,0 +1,80 @@
+"""Read the frames of a loaded result by the engine, beside Blender, which has no numpy to look for NaN and Inf with."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import bpy
+
+from nvd_core.spec.errors import InputError, NvdError
+
+from ..engine import location
+from ..engine.private import Step
+from ..engine.tasks import Task
+from ..host.labels import redraw
+from ..host.timers import lasting
+from ..source.wording import in_blender
+
+_POLL_S: Final = 0.5
+_GRACE_S: Final = 2.0
+_SAID_BY: Final = "nvd: "
+
+_tasks: list[Task] = []
+_faults: dict[Path, str] = {}
+
+
+def begin(folder: Path) -> None:
+    """Start reading the frames of a result's folder. Without a window or an engine they are not read."""
+    forget(folder)
+    if bpy.app.background:
+        return
+    try:
+        command = [location.worker_python(), "-P", "-m", "nvd_core", "verify", folder]
+        step = Step("Reading the frames", command, fault=partial(_noted, folder))
+        task = Task("Reading the frames", [step], Path(bpy.app.tempdir) / "nvd_frames" / "log")
+        task.start()
+    except (NvdError, OSError):
+        return
+    _tasks.append(task)
+    if not bpy.app.timers.is_registered(_go_on):
+        bpy.app.timers.register(_go_on, first_interval=_POLL_S, persistent=True)
+
+
+def fault(folder: Path | None) -> str:
+    """What is wrong with the frames of a folder; empty if nothing is, or they are not read yet."""
+    return _faults.get(folder, "")
+
+
+def forget(folder: Path) -> None:
+    """Forget what is wrong with the frames of a folder, as they are others now."""
+    _faults.pop(folder, None)
+
+
+def stop() -> None:
+    """Unregister the timer and end what is read."""
+    if bpy.app.timers.is_registered(_go_on):
+        bpy.app.timers.unregister(_go_on)
+    while _tasks:
+        _tasks.pop().end(_GRACE_S)
+
+
+@lasting(_POLL_S)
+def _go_on() -> float | None:
+    for task in _tasks:
+        task.poll()
+    running = [task for task in _tasks if task.state == "running"]
+    if running != _tasks:
+        _tasks[:] = running
+        redraw("SEQUENCE_EDITOR", "CLIP_EDITOR", "IMAGE_EDITOR", region="UI")
+    return _POLL_S if _tasks else None
+
+
+def _noted(folder: Path, code: int, lines: Collection[str]) -> str:
+    """Store what the engine says of the folder; return no fault, as the task itself succeeded."""
+    said = [line.removeprefix(_SAID_BY).strip() for line in lines if line.startswith(_SAID_BY)]
+    if code == InputError.exit_code and said:
+        _faults[folder] = in_blender(said[-1])
+    return ""

@@ -1,0 +1,1 @@
+"""What a job has made, in the .blend: node trees, atlases, layers, paint."""

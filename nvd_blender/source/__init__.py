@@ -1,0 +1,1 @@
+"""What is decomposed: strip, frames, objects with their masks, settings."""

@@ -1,0 +1,1 @@
+"""The command line, the worker of Blender, and their commands: each reads arguments and calls the library."""

@@ -1,0 +1,34 @@
+"""``nvd export``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tyro.conf import Positional
+
+from nvd_core.export.exporters import EXPORTERS
+from nvd_core.faces.cli.talk import AsJson, Folder, json_text, talk, tracked
+from nvd_core.result.decomposition import Decomposition
+from nvd_core.spec.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write a decomposition in another form, for other programs."""
+
+    folder: Positional[Folder]
+    json: AsJson = False
+
+    def run(self) -> str:
+        """Export with every exporter whose flag is set; see :func:`_commands`."""
+        chosen = {name: one for name, one in EXPORTERS.items() if getattr(self, name, False)}
+        if not chosen:
+            raise UsageError(
+                "Nothing to export is named", hint=f"Write nvd export FOLDER --{' or --'.join(EXPORTERS)}."
+            )
+        decomposition, written = Decomposition.open(self.folder), []
+        for name, one in chosen.items():
+            paths = list(tracked(one.write(decomposition), one.count(decomposition), name))
+            talk.print(f"{len(paths)} {one.files} in {decomposition.folder / name}", soft_wrap=True)
+            written += paths
+        return json_text({"files": [str(path.absolute()) for path in written]}) if self.json else ""

@@ -1,0 +1,93 @@
+"""``nvd render``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from math import nan
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import (
+    Positional,
+    UseAppendAction,
+    arg,
+)
+
+from nvd_core.faces.cli.talk import AsJson, Folder, json_text, talk, tracked
+from nvd_core.result.decomposition import Decomposition
+from nvd_core.result.rendering import Format, Mode, frame_writer, render
+from nvd_core.shot.compositing import AS_SHOT, Look
+from nvd_core.spec.errors import UsageError
+
+_PerLayer = Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="LAYER=NUMBER")]
+_MOST_GAIN = 1000.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Render:
+    """Re-composite a decomposition with its atlases as they are now, without Blender."""
+
+    folder: Positional[Folder]
+    out: Annotated[Path, arg(aliases=["-o"], metavar="FOLDER|FILE.mp4", help="A folder for pictures, or a video file.")]
+    atlas: Annotated[
+        UseAppendAction[tuple[str, ...]],
+        arg(metavar="LAYER=FILE", help="A painted atlas in place of the folder's own."),
+    ] = ()
+    opacity: _PerLayer = ()
+    """0 to 1: of a layer when the frame is rebuilt, of its paint when the plate is kept."""
+    light: _PerLayer = ()
+    """0 to 1: how much of a layer's residual is used; 0 shows its atlas unlit."""
+    gain: _PerLayer = ()
+    """Factor on a layer's light."""
+    mode: Annotated[Mode, arg(help="keep-plate: only what was painted is touched; rebuild: the layers alone.")] = (
+        "keep-plate"
+    )
+    replace: Annotated[bool, arg(help="Write over files that are there. Default: they are refused.")] = False
+    format: Annotated[
+        Format, arg(help="Of pictures: 8-bit PNG, or linear EXR, half-float if that holds the plate.")
+    ] = "png"
+    json: AsJson = False
+
+    def run(self) -> str:
+        """Render all frames."""
+        decomposition = Decomposition.open(self.folder)
+        atlases = {layer: Path(path) for layer, path in _by_layer("atlas", "FILE", self.atlas).items()}
+        manifest = decomposition.manifest
+        frames = render(decomposition, atlases, self.mode, self._looks())
+        with frame_writer(decomposition, self.out, self.format, atlases.values(), replaces=self.replace) as write:
+            paths = [write(frame) for frame in tracked(frames, len(manifest.source.numbers), "render")]
+        talk.print(f"{len(paths)} frames in {self.out}", soft_wrap=True)
+        return json_text({"files": sorted({str(path.absolute()) for path in paths})}) if self.json else ""
+
+    def _looks(self) -> dict[str, Look]:
+        looks: dict[str, Look] = {}
+        for what, texts, most in (
+            ("opacity", self.opacity, 1.0),
+            ("light", self.light, 1.0),
+            ("gain", self.gain, _MOST_GAIN),
+        ):
+            for layer, text in _by_layer(what, "NUMBER", texts).items():
+                value = _number(text)
+                if not 0 <= value <= most:
+                    raise UsageError(f"--{what} {layer}={text} is no number from 0 to {most:.0f}")
+                looks[layer] = replace(looks.get(layer, AS_SHOT), **{what: value})
+        return looks
+
+
+def _by_layer(flag: str, what: str, texts: Iterable[str]) -> dict[str, str]:
+    """``LAYER=VALUE``, as often as it was given."""
+    values = {}
+    for text in texts:
+        layer, equals, value = text.partition("=")
+        if not (layer and equals and value):
+            raise UsageError(f"--{flag} {text} says no {what.lower()}", hint=f"Write it as --{flag} LAYER={what}.")
+        values[layer] = value
+    return values
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return nan

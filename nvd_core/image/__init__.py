@@ -1,0 +1,1 @@
+"""Pictures: sample, warp, filter, fit motion, convert colours, read and write EXRs."""

@@ -1,0 +1,179 @@
+"""Solve one layer's map over up to a window of frames: steps 1 to 6 of docs/method.md.
+
+Step 1 comes twice: between neighbouring frames, whose motion step 2 chains; then between frames further apart, which
+that motion warps onto each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from nvd_core.lattice.layer import LayerView
+from nvd_core.lattice.picture.average import layer_picture
+from nvd_core.lattice.picture.photometry import Picture
+from nvd_core.lattice.refine.folds import unfold
+from nvd_core.lattice.refine.layout import lay_evenly
+from nvd_core.lattice.refine.registration import mean_error, register_again
+from nvd_core.lattice.register.mapping import RIGID, Stiffness, bending, lattice_of, solve_mapping, starting_map
+from nvd_core.lattice.register.matches import Matches, Registrar
+from nvd_core.lattice.register.spline import Lattice, LayerMap
+from nvd_core.lattice.register.start import FrameMotion, Initial, choose_motion, estimate_initial, seen_again
+from nvd_core.runtime.progress import Progress
+from nvd_core.spec.settings import Quality
+
+_FLEXIBLE_IF_BELOW: Final = 0.85
+"""Largest ratio of the flexible map's photometric error to the rigid one's at which the flexible map is taken.
+Shadows and reflections make a flexible map of a rigid layer worse, not better, which is what the rule rests on."""
+
+_PAYS_IF_BELOW: Final = 0.97
+"""Largest ratio of errors after and before a pass at which it pays: over a shadow it does not."""
+
+_SWIMS_PX: Final = 0.5
+"""Median motion against optical flow from frame to frame up to which no pass is rejected, px of the reference plane."""
+
+
+class Pass(NamedTuple):
+    """One registration of all frames to the layer's picture.
+
+    Attributes:
+        radius: smoothing radius of the corrections, as a part of the frame's width.
+        must_pay: whether the pass is rejected unless it lowers the photometric error.
+    """
+
+    radius: float
+    must_pay: bool
+
+
+_PASSES: Final = {
+    "place": (Pass(1 / 16, False), Pass(1 / 42, False), Pass(1 / 128, True)),
+    "stiff": (Pass(1 / 42, False), Pass(1 / 42, False), Pass(1 / 128, True)),
+    "flexible": (Pass(1 / 128, False), Pass(1 / 128, True), Pass(1 / 256, True), Pass(1 / 256, True)),
+}
+"""Passes from coarse to fine, for a background, a rigid object and a flexible one."""
+
+
+class Solved(NamedTuple):
+    """A layer's map with the choices made in solving it.
+
+    Attributes:
+        mapping: the map.
+        stiffness: rigid or flexible.
+        passes: registrations that were accepted.
+    """
+
+    mapping: LayerMap
+    stiffness: Stiffness
+    passes: tuple[Pass, ...]
+
+
+def solve_together(
+    registrar: Registrar,
+    motions: Sequence[FrameMotion],
+    lattice: Lattice,
+    quality: Quality,
+    progress: Progress,
+    *,
+    again: bool = False,
+) -> Solved:
+    """Solve the map of all frames of a layer at once: steps 1 to 6.
+
+    Args:
+        registrar: matcher of the layer, which some frame must show.
+        motions: from each frame that shows the layer to the next.
+        lattice: nodes of the finished map.
+        quality: preset's effort.
+        progress: of solving.
+        again: whether distant frames that show the same place are matched, too (loop closure).
+    """
+    layer = registrar.layer
+    to_start, to_match, to_map, to_choose, to_register, to_unfold = progress.split(15, 20, 30, 3, 30, 2)
+
+    initial = estimate_initial(layer, motions, to_start)  # step 2, of step 1 between neighbours
+
+    pairs = registrar.pairs + (seen_again(layer, initial, registrar.offsets[-1]) if again else [])
+    matches = list(to_match.track(registrar.matches(initial.candidates, pairs), len(pairs)))  # step 1, further apart
+
+    maps = _solve_maps(layer, initial, matches, lattice, quality, to_map)  # step 3
+    stiffness = _choose_stiffness(layer, maps, to_choose)
+    mapping, passes = maps[stiffness], ()
+
+    if layer.fills_frame:
+        mapping = lay_evenly(layer, mapping)  # step 4
+
+    if quality.refines:
+        mapping, passes = _register(layer, mapping, matches, _passes(layer, stiffness), to_register)  # step 5
+
+    return Solved(unfold(layer, mapping, to_unfold), stiffness, passes)  # step 6
+
+
+def _solve_maps(
+    layer: LayerView, initial: Initial, matches: list[Matches], lattice: Lattice, quality: Quality, progress: Progress
+) -> dict[Stiffness, LayerMap]:
+    """Solve for the map of each stiffness that comes into question."""
+    motion, maps = choose_motion(layer, initial, matches), {}
+    kinds = (RIGID, bending(layer)) if quality.refines else (RIGID if layer.fills_frame else bending(layer),)
+    for stiffness, part in progress.each(kinds):
+        begin = starting_map(lattice_of(layer, stiffness), layer, initial.reference, motion)
+        maps[stiffness] = solve_mapping(layer, begin, matches, stiffness, [initial.reference], part).on(lattice)
+    return maps
+
+
+def _choose_stiffness(layer: LayerView, maps: dict[Stiffness, LayerMap], progress: Progress) -> Stiffness:
+    """Choose between the rigid and the flexible map by photometric error; rigid unless flexible is much better."""
+    if len(maps) == 1:
+        return next(iter(maps))
+    some, errors = layer.every(2), {}
+    for (kind, mapping), part in progress.each(list(maps.items())):
+        averaging, comparing = part.split(3, 2)
+        picture = layer_picture(some, mapping.every(2), robust=False, progress=averaging)
+        errors[kind] = mean_error(some, mapping.every(2), picture, comparing)
+    return bending(layer) if errors[bending(layer)] < _FLEXIBLE_IF_BELOW * errors[RIGID] else RIGID
+
+
+def _passes(layer: LayerView, stiffness: Stiffness) -> tuple[Pass, ...]:
+    """Passes for a layer. The user's flow is better than what registration computes: with it every pass must pay."""
+    kind = "flexible" if stiffness is not RIGID else "place" if layer.fills_frame else "stiff"
+    return tuple(Pass(one.radius, one.must_pay or layer.flow is not None) for one in _PASSES[kind])
+
+
+def _register(
+    layer: LayerView, mapping: LayerMap, matches: list[Matches], passes: tuple[Pass, ...], progress: Progress
+) -> tuple[LayerMap, tuple[Pass, ...]]:
+    """Register coarse to fine; stop at the first pass that does not pay or makes the surface swim."""
+
+    def pictured(mapping: LayerMap, before: Picture | None, part: Progress) -> tuple[Picture, float]:
+        averaging, comparing = part.split(3, 2)
+        picture = layer_picture(layer, mapping, before, progress=averaging)
+        return picture, mean_error(layer.every(2), mapping.every(2), picture, comparing)
+
+    at_first, *parts = progress.split(*[1] * (1 + len(passes)))
+    picture, error = pictured(mapping, None, at_first)
+    for done, (one, part) in enumerate(zip(passes, parts, strict=True)):
+        moving, comparing = part.split(5, 5)
+        moved = register_again(layer, mapping, picture, one.radius * layer.size.width, moving)
+        if swims(moved, mapping, matches):
+            return mapping, passes[:done]
+        moved_picture, moved_error = pictured(moved, picture, comparing)
+        if one.must_pay and moved_error > _PAYS_IF_BELOW * error:
+            return mapping, passes[:done]
+        mapping, picture, error = moved, moved_picture, moved_error
+    return mapping, passes
+
+
+def swims(moved: LayerMap, mapping: LayerMap, matches: list[Matches]) -> bool:
+    """Whether a pass makes points swim against optical flow, more than a little and more than before."""
+    return _swimming_px(moved, matches) > max(_SWIMS_PX, _swimming_px(mapping, matches))
+
+
+def _swimming_px(mapping: LayerMap, matches: list[Matches]) -> float:
+    """Median distance between map and optical flow of a point one frame later, px of the reference plane."""
+    missed = []
+    for match in matches:
+        if match.frame_b - match.frame_a == 1 and len(match.points_a):
+            ends = [(match.frame_a, match.points_a[::8]), (match.frame_b, match.points_b[::8])]
+            a, b = (mapping.lattice.near(mapping.nodes[t], points) + points for t, points in ends)
+            missed.append(np.linalg.norm(a - b, axis=1))
+    return float(np.median(np.concatenate(missed))) if missed else 0.0

@@ -1,0 +1,1 @@
+"""Picture of a layer: average the frames through its map, invert the map, estimate light."""

@@ -1,0 +1,1 @@
+"""Measure a result, and diagnose what is weak about it."""

@@ -1,0 +1,1 @@
+"""Read a result's folder and render edits of it."""

@@ -1,0 +1,1 @@
+"""Make masks: propagate, segment, discover and complete them, and refine them to mattes."""

@@ -1,0 +1,1 @@
+"""How a job runs: threads, memory, progress, cancellation, checkpoints, locks, devices."""

@@ -1,0 +1,113 @@
+"""Composite layers into frames; the reference of Blender's node tree, which computes the same.
+
+All colours are linear light. ``surface`` is an atlas sampled at a layer's UV pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float32
+
+from nvd_core.image.sample import resample
+from nvd_core.spec.conventions import (
+    LEFT_AT_LEAST,
+    OWNED_FROM,
+    TOLERANCE_ABSOLUTE,
+    TOLERANCE_RELATIVE,
+    x_from_u,
+    y_from_v,
+)
+from nvd_core.spec.manifest import Kind
+
+Colour = Float32[np.ndarray, "height width 3"]
+Share = Float32[np.ndarray, "height width"]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Opacity and lighting of a layer in the composite.
+
+    Attributes:
+        opacity: 0 to 1, of the layer when the frame is rebuilt, of the paint when the plate is kept.
+        light: blend between no light (0) and the shot's residual (1).
+        gain: factor on that light.
+    """
+
+    opacity: float = 1.0
+    light: float = 1.0
+    gain: float = 1.0
+
+    def lit(self, residual: Colour) -> Colour:
+        """Residual with light and gain applied."""
+        return np.float32(self.gain) * (1 + np.float32(self.light) * (residual - 1))
+
+
+AS_SHOT: Final = Look()
+
+
+def look_up(
+    atlas: Float32[np.ndarray, "rows columns chan"], uv_atlas: Float32[np.ndarray, "height width 2"]
+) -> Float32[np.ndarray, "height width chan"]:
+    """Sample an atlas at STMap coordinates: bilinear, edge texels repeated beyond [0, 1]."""
+    rows, columns = atlas.shape[:2]
+    x = np.clip(x_from_u(uv_atlas[..., 0], columns), 0, columns - 1)
+    y = np.clip(y_from_v(uv_atlas[..., 1], rows), 0, rows - 1)
+    return resample(atlas, x.astype(np.float32), y.astype(np.float32))
+
+
+def changed(painted: Colour, original: Colour) -> Share:
+    """Matte of the paint on an atlas: 0 untouched, 1 painted, between them on soft strokes and borders."""
+    difference = np.abs(painted - original).max(axis=-1)
+    brightest = np.maximum(painted, original).max(axis=-1)
+    tolerance = TOLERANCE_RELATIVE * brightest + TOLERANCE_ABSOLUTE
+    return np.clip(difference / tolerance - 1, 0, 1)
+
+
+def owned(alpha: Share) -> Share:
+    """Ownership of each pixel by a layer, 0 to 1: linear in alpha from 0.9 to 1."""
+    return np.clip((alpha - OWNED_FROM) / (1 - OWNED_FROM), 0, 1)
+
+
+def rebuild(layers: Iterable[tuple[Share, Colour, Colour]]) -> Colour:
+    """Composite a frame from its layers: the sum of alpha x residual x surface.
+
+    Args:
+        layers: ``(alpha, residual, surface)`` of each.
+    """
+    total = np.zeros(1, np.float32)
+    for alpha, residual, surface in layers:
+        total = total + alpha[..., None] * residual * surface
+    return total
+
+
+def see_through(alphas: Sequence[Share], opacities: Sequence[float], kinds: Sequence[Kind]) -> list[Share]:
+    """Visible alphas, front to back, of layers with opacities: a layer made transparent reveals those behind it.
+
+    The background is behind every pixel. The others are unknown, and stay empty, where layers in front occlude
+    them wholly.
+    """
+    uncovered, let_through, seen = np.ones_like(alphas[0]), np.zeros_like(alphas[0]), []
+    for alpha, opacity, kind in zip(alphas, opacities, kinds, strict=True):
+        coverage = 1 if kind == "background" else np.clip(alpha / np.maximum(uncovered, LEFT_AT_LEAST), 0, 1)
+        seen.append(np.float32(opacity) * (alpha + coverage * let_through))
+        uncovered, let_through = uncovered - alpha, let_through + alpha - seen[-1]
+    return seen
+
+
+def keep_plate(
+    plate: Colour, alpha: Share, residual: Colour, painted: Colour, original: Colour, look: Look = AS_SHOT
+) -> Colour:
+    """Composite one layer's paint over the plate; untouched pixels keep the plate's values exactly.
+
+    Where the layer owns the pixel, the painted surface replaces it. On the matte's edge, where other
+    layers shine through, the difference of painted and original surface is added instead (RNA, Lee et al., 2024;
+    a difference everywhere would leave a ghost of the old texture).
+    """
+    touched = np.float32(look.opacity) * changed(painted, original)
+    was = residual * original
+    difference = look.lit(residual) * painted - was
+    return plate + (alpha * touched)[..., None] * difference + (owned(alpha) * touched)[..., None] * (was - plate)

@@ -1,0 +1,1 @@
+"""The solvers, by the names that settings give them."""
