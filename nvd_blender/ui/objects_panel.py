@@ -6,6 +6,8 @@ from typing import ClassVar, Final
 
 import bpy
 
+from nvd_core.spec.choices.finders import FINDERS, Moving
+
 from ..host import compat
 from ..host.labels import paragraph
 from ..jobs.preflight import Objection, fault
@@ -82,7 +84,9 @@ def draw_objects(
         column = layout.column()
         column.use_property_split = True
         column.row().prop(scene.nvd.settings, "find", expand=True)
-        paragraph(column, _WITHOUT[scene.nvd.settings.find], icon="INFO")
+        finder = FINDERS.get(scene.nvd.settings.find, Moving)  # none if the chosen row is there no more
+        said = _WITHOUT.get(finder.name, f"With no object in the list: {finder.about}.")
+        paragraph(column, said, icon="INFO")
 
 
 def _draw_mask(

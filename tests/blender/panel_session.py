@@ -218,21 +218,24 @@ def in_menus() -> dict[str, list[str]]:
     return seen
 
 
-def with_row(table: str) -> dict[str, list[str]]:
-    """What is offered while a table has a row that the panel has no texts for, by its field."""
-    module, kind = table.split(":")
+def with_row(state: dict) -> dict[str, list[str]]:
+    """What a field offers, and all that is drawn, while a row that the panel has no texts for is chosen."""
+    module, kind = state["row"].split(":")
     kind = getattr(__import__(f"nvd_core.spec.choices.{module}", fromlist=["*"]), kind)
     properties.unregister()
-    kind.rows["mine"] = type("Mine", (kind,), {"name": "mine", "about": "one of my own"})
+    kind.rows["mine"] = type("Mine", (kind,), {"name": "mine", "about": "one of my own", "open": lambda *_: None})
     properties.register()
     field = properties.NVD_PG_settings.bl_rna.properties[kind.setting]
     items = field.enum_items if field.type == "ENUM" else ()
     offered = [field.description, *(f"{one.name}: {one.description}" for one in items)]
-    drawn_then = drawn(bpy.types.NVD_PT_sequencer_job).notes
+    state["settings"][kind.setting] = "mine"
+    seen = draw_all(set_state(state))
     properties.unregister()
     del kind.rows["mine"]
     properties.register()
-    return {"offered": offered, "drawn": drawn_then}
+    seen |= {f"{name}, row gone": notes for name, notes in draw_all(None).items()}
+    bpy.context.scene.nvd.settings.property_unset(kind.setting)
+    return seen | {"offered": offered}
 
 
 def browsed(state: dict) -> dict[str, list[str]]:
@@ -249,7 +252,7 @@ for line in sys.stdin:
     try:
         state = json.loads(line)
         if "row" in state:
-            answer = with_row(state["row"])
+            answer = with_row(state)
         elif "texts" in state or "menus" in state:
             answer = {"texts": texts()} if "texts" in state else in_menus()
         else:

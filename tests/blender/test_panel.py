@@ -149,10 +149,12 @@ def test_the_panel_speaks_blenders_language(draw: Draw) -> None:
 
 @pytest.mark.parametrize("table", ["solvers:Solver", "finders:Finder", "flow_sources:FlowSource"])
 def test_a_row_without_texts_in_the_panel_is_offered_by_its_name(draw: Draw, table: str) -> None:
-    seen = draw({"row": table})
+    seen = draw(STATE | {"row": table})
     assert "traceback" not in seen, seen["traceback"]
     assert [text for text in seen["offered"] if "mine: one of my own" in text]
-    assert "nvd.decompose_clip" in seen["drawn"]
+    assert "nvd.decompose_clip" in seen["NVD_PT_sequencer_job.draw"]
+    if table == "finders:Finder":
+        assert "With no object in the list: one of my own." in " ".join(seen["NVD_PT_sequencer_objects.draw"])
     after = draw({"texts": True})["texts"]
     assert not [text for text in after if "one of my own" in text]
 
