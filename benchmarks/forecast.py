@@ -95,7 +95,7 @@ def fit(log: list[Taken]) -> dict[str, dict[str, dict[str, float]]]:
             for one in stages:
                 most = max(most, one["peak"])
                 # What an earlier stage was given is not all given back: what is used after it may be its.
-                is_own = one["peak"] >= most * (1 if needs.carried else _OWN)
+                is_own = one["peak"] >= most * (1 if needs.propagated else _OWN)
                 is_own &= not needs.loaded_bytes or step == "refine"  # how much of it is there by then is not known
                 peak = one["peak"] - needs.loaded_bytes if is_own else 0
                 cpu_s = max(0.01, one["cpu_s"] * usual / taken.speed)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from pathlib import Path
+
 import pytest
 
 from nvd_core.spec.choices.amounts import MemoryBudget, machine_bytes
-from nvd_core.spec.conventions import Size
+from nvd_core.spec.conventions import BACKGROUND, Size
 from nvd_core.spec.errors import MemoryLimitError, UsageError
 from nvd_core.spec.forecast import Forecast, Needs
 from nvd_core.spec.settings import MaskSource, Settings
@@ -177,3 +180,43 @@ def test_what_costs_more_is_more_of_the_progress() -> None:
 def test_a_long_clip_takes_little_more_memory_than_a_window() -> None:
     window, long = (Needs(Size(640, 360), frames, 2, Settings()).memory_bytes(1) for frames in (200, 1200))
     assert window < long < 1.3 * window + 1000 * 2 * 0.2e6
+
+
+def test_the_benchmark_fits_and_compares_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs that go as they were forecast; tables that are fitted to them forecast the same."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    benchmark, jobs = import_module("forecast"), import_module("forecast_jobs")
+
+    def amounts(name: str) -> dict[str, float]:
+        needs = jobs.needs_of(name, "")
+        return needs.amounts(needs.plates_at_once(2), 2)
+
+    def cost(table: dict[str, dict[str, float]], row: str, name: str) -> float:
+        return sum(cost * amounts(name)[unit] for unit, cost in table.get(row, {}).items())
+
+    log = []
+    for name in ("one mask", "no object", "standard", "four frames"):
+        rows = ["start", *jobs.needs_of(name, "").rows]
+        stages = []
+        for row in rows:
+            stage, _, of = row.partition(" of ")
+            layer = BACKGROUND if of == "the background" else of
+            cpu_s, peak = cost(benchmark.CPU_S, row, name), cost(benchmark.BYTES, stage, name) / 1.3
+            stages.append({"name": stage, "layer": layer, "cpu_s": cpu_s, "peak": peak, "alone": 0.5})
+        whole = sum(stage["cpu_s"] for stage in stages)
+        told = [(0.1 * whole, 0.1, 0.9 * whole), (0.5 * whole, 0.5, 0.5 * whole)]
+        peak = max(stage["peak"] for stage in stages)
+        log.append(jobs.Taken(name, "", 0, "", whole, whole, peak, 1.0, stages, told, 0, 2))
+
+    fitted = benchmark.fit(log)
+    for taken in log:
+        rows = jobs.needs_of(taken.shape, "").rows
+        before, now = (
+            sum(cost(table, row, taken.shape) for row in rows) for table in (benchmark.CPU_S, fitted["CPU_S"])
+        )
+        assert now == pytest.approx(before, rel=0.1)
+        assert max(cost(fitted["BYTES"], row.partition(" of ")[0], taken.shape) for row in rows) >= 1.19 * taken.peak
+        one = benchmark.compared(taken, 1.0)
+        assert one["cpu_forecast"] == pytest.approx(one["cpu_s"])
+        assert one["eta"] == pytest.approx(1.0)
+    assert "four frames" in benchmark.table(log)
