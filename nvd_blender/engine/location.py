@@ -11,7 +11,7 @@ import bpy
 from nvd_core.spec.errors import SetupError
 
 from ..host import compat, platforms
-from .private import PrivateEngine
+from .private import PrivateEngine, engine_command
 
 PYTHON_VARIABLE: Final = "NVD_PYTHON"
 """Environment variable with the path of the worker's Python, for farms and for Blender without preferences."""
@@ -98,9 +98,8 @@ def worker_command(job_file: Path, folder: Path, *, resume: bool, replaces: bool
     Raises:
         SetupError: there is no engine.
     """
-    python, places = worker_python(), [str(path.absolute()) for path in (job_file, folder)]
     flags = ["--resume"] * resume + ["--replace"] * replaces + ["--check"] * checks
-    return [str(python), "-P", "-m", "nvd_core", "worker", *places, *flags]
+    return engine_command(worker_python(), "worker", job_file.absolute(), folder.absolute(), *flags)
 
 
 def existing(named: str) -> Path:

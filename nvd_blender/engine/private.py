@@ -133,7 +133,7 @@ class PrivateEngine:
                 ],
                 self._pips_environment(isolated=bool(isolated)),
             ),
-            Step("Checking", doctor(self.python), fault=doctor_report.fault),
+            checking_step(self.python),
         ]  # fmt: skip
 
     def removal_step(self, base: Path) -> Step:
@@ -176,6 +176,11 @@ class PrivateEngine:
         return variables | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self.folder))
 
 
-def doctor(python: Path) -> list[str | Path]:
-    """Command line of ``nvd doctor`` in a Python."""
-    return [python, "-P", "-m", "nvd_core", "doctor", "--json"]
+def engine_command(python: Path, *arguments: str | Path) -> list[str]:
+    """Command line of ``nvd`` with these arguments in a Python that holds the engine."""
+    return [str(python), "-P", "-m", "nvd_core", *map(str, arguments)]
+
+
+def checking_step(python: Path) -> Step:
+    """Step that checks a Python by ``nvd doctor``."""
+    return Step("Checking", engine_command(python, "doctor", "--json"), fault=doctor_report.fault)

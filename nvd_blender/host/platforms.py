@@ -16,8 +16,9 @@ from typing import Final
 _CREATE_NEW_PROCESS_GROUP: Final = 0x00000200
 _CREATE_NO_WINDOW: Final = 0x08000000
 
-_NOT_FOR_OTHERS: Final = ("PYTHON", "__PYVENV_LAUNCHER__", "LD_", "DYLD_")
-"""Prefixes of environment variables that tell Python or the system's loader where else to find code."""
+_NOT_FOR_OTHERS: Final = ("PYTHON", "__PYVENV_LAUNCHER__", "LD_", "DYLD_", "FORCE_COLOR", "TTY_")
+"""Prefixes of environment variables that tell Python or the system's loader where else to find code, or a program to
+write into a pipe as for a terminal."""
 
 
 def python_in(environment: Path, system: str = sys.platform) -> Path:
@@ -64,7 +65,7 @@ def end_group(process: subprocess.Popen[str], system: str = sys.platform) -> Non
 
 
 def environment_for_python(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Environment variables for another Python: Blender's, without those that load other code; text is UTF-8.
+    """Environment variables for another Python: Blender's, without those that load other code; text is plain UTF-8.
 
     That Python and its children import nothing from their current directory.
     """

@@ -11,9 +11,9 @@ import bpy
 from nvd_core import __version__
 from nvd_core.spec.errors import SetupError
 
-from ..engine import doctor_report, location, tasks
+from ..engine import location, tasks
 from ..engine.lockfile import locked
-from ..engine.private import Contents, Step, doctor
+from ..engine.private import Contents, Step, checking_step
 from ..host import compat
 from . import queue
 
@@ -97,8 +97,8 @@ def check() -> tasks.Task:
     python = location.chosen_python()
     if python is None:
         raise SetupError("No Python is chosen", hint="Name one first.")
-    step = Step("Checking", doctor(python), fault=doctor_report.fault)
-    return _start(tasks.Task("Checking", [step], _log(), success=f"{python} has all that the engine needs."))
+    said = f"{python} has all that the engine needs."
+    return _start(tasks.Task("Checking", [checking_step(python)], _log(), success=said))
 
 
 def _log() -> Path:

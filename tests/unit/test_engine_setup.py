@@ -65,7 +65,8 @@ def test_ending_a_group_ends_what_it_has_started() -> None:
 
 
 def test_blenders_own_variables_do_not_reach_another_python() -> None:
-    misleading = ("PYTHONHOME", "PYTHONPATH", "PYTHONUSERBASE", "LD_LIBRARY_PATH", "LD_AUDIT", "DYLD_INSERT_LIBRARIES")
+    loading = ("PYTHONHOME", "PYTHONPATH", "PYTHONUSERBASE", "LD_LIBRARY_PATH", "LD_AUDIT", "DYLD_INSERT_LIBRARIES")
+    misleading = (*loading, "FORCE_COLOR", "TTY_COMPATIBLE")
     cleaned = platforms.environment_for_python({"HOME": "h"} | dict.fromkeys(misleading, "x"))
     assert cleaned == {"HOME": "h", "PYTHONUTF8": "1", "PYTHONSAFEPATH": "1"}
 
@@ -212,7 +213,11 @@ def test_what_is_missing_in_words(code: int, said: list[str], words: str) -> Non
 
 def test_nothing_is_missing_here() -> None:
     done = subprocess.run(
-        private_engine.doctor(Path(sys.executable)), capture_output=True, text=True, check=False, cwd=Path.cwd()
+        private_engine.engine_command(Path(sys.executable), "doctor", "--json"),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path.cwd(),
     )
     assert diagnosis.fault(done.returncode, done.stdout.splitlines(keepends=True)) == ""
 
