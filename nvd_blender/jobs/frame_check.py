@@ -12,7 +12,7 @@ import bpy
 from nvd_core.spec.errors import InputError, NvdError
 
 from ..engine import location
-from ..engine.private import Step
+from ..engine.private import Step, engine_command
 from ..engine.tasks import Task
 from ..host.labels import redraw
 from ..host.timers import lasting
@@ -22,7 +22,7 @@ _POLL_S: Final = 0.5
 _GRACE_S: Final = 2.0
 _SAID_BY: Final = "nvd: "
 
-_tasks: list[Task] = []
+_tasks: dict[Path, Task] = {}
 _faults: dict[Path, str] = {}
 
 
@@ -32,13 +32,13 @@ def begin(folder: Path) -> None:
     if bpy.app.background:
         return
     try:
-        command = [location.worker_python(), "-P", "-m", "nvd_core", "verify", folder]
+        command = engine_command(location.worker_python(), "verify", folder)
         step = Step("Reading the frames", command, fault=partial(_noted, folder))
         task = Task("Reading the frames", [step], Path(bpy.app.tempdir) / "nvd_frames" / "log")
         task.start()
     except (NvdError, OSError):
         return
-    _tasks.append(task)
+    _tasks[folder] = task
     if not bpy.app.timers.is_registered(_go_on):
         bpy.app.timers.register(_go_on, first_interval=_POLL_S, persistent=True)
 
@@ -49,7 +49,9 @@ def fault(folder: Path | None) -> str:
 
 
 def forget(folder: Path) -> None:
-    """Forget what is wrong with the frames of a folder, as they are others now."""
+    """Forget what is wrong with the frames of a folder, as they are others now, and end what still reads the former."""
+    if task := _tasks.pop(folder, None):
+        task.end(_GRACE_S)
     _faults.pop(folder, None)
 
 
@@ -58,17 +60,16 @@ def stop() -> None:
     if bpy.app.timers.is_registered(_go_on):
         bpy.app.timers.unregister(_go_on)
     while _tasks:
-        _tasks.pop().end(_GRACE_S)
+        _tasks.popitem()[1].end(_GRACE_S)
 
 
 @lasting(_POLL_S)
 def _go_on() -> float | None:
-    for task in _tasks:
+    for folder, task in list(_tasks.items()):
         task.poll()
-    running = [task for task in _tasks if task.state == "running"]
-    if running != _tasks:
-        _tasks[:] = running
-        redraw("SEQUENCE_EDITOR", "CLIP_EDITOR", "IMAGE_EDITOR", region="UI")
+        if task.state != "running":
+            del _tasks[folder]
+            redraw("SEQUENCE_EDITOR", "CLIP_EDITOR", "IMAGE_EDITOR", region="UI")
     return _POLL_S if _tasks else None
 
 

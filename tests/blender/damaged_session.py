@@ -15,6 +15,7 @@ from types import SimpleNamespace
 zip_path, engine_python, damaged, atlases, out = (Path(argument) for argument in sys.argv[1:6])
 os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile")
 os.environ["NVD_PYTHON"] = str(engine_python)
+os.environ["FORCE_COLOR"] = "1"  # as a farm's terminal may set it
 
 import bpy  # noqa: E402 (it reads the environment)
 from installed import install, modules  # noqa: E402
@@ -73,6 +74,14 @@ for folder in sorted(damaged.iterdir()):
     bpy.data.scenes.remove(scene)
     for image in list(bpy.data.images):
         bpy.data.images.remove(image)
+
+# -- a reader of files that are others now is ended, and what it would have said is not told ----------------------
+folder = next(one for one in sorted(damaged.iterdir()) if seen["frames"][one.name])
+frame_check.begin(folder)
+process = frame_check._tasks[folder]._process
+frame_check.forget(folder)
+let_it_read()
+seen["forgotten"] = [process.poll() is not None, frame_check.fault(folder)]
 
 # -- pictures that cannot be an atlas ---------------------------------------------------------------------
 assert bpy.ops.nvd.load_result(directory=f"{damaged / 'whole'}/") == {"FINISHED"}

@@ -121,6 +121,10 @@ def test_a_frame_that_holds_what_is_no_number_is_named_in_the_panel_of_its_resul
     assert ("Copy the folder again, or decompose the clip again." in said) == (where in IN_FRAMES)
 
 
+def test_what_reads_a_folder_whose_files_are_others_now_is_ended(session: Session) -> None:
+    assert session.seen["forgotten"] == [True, ""]
+
+
 def _words(name: str, solved: Decomposition) -> str:
     """What is said of a picture as an atlas, the same as ``nvd render`` does."""
     rows, columns = solved.original("sign").shape[:2]
