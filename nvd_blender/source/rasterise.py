@@ -11,16 +11,19 @@ import os
 import sys
 import threading
 import traceback
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import bpy
 
 folder, core = map(Path, sys.argv[-2:])
-sys.path += [str(Path(__file__).parents[1]), str(core)]
+# By its file, as the extension need not be enabled: any module on the path may be called host or compat.
+_spec = spec_from_file_location("nvd_blender_compat", Path(__file__).parents[1] / "host" / "compat.py")
+compat = module_from_spec(_spec)
+_spec.loader.exec_module(compat)
 
-from host import compat  # noqa: E402 (as nobody has enabled the extension)
-
-from nvd_core.spec import protocol  # noqa: E402
+sys.path.append(str(core))
+from nvd_core.spec import protocol  # noqa: E402 (it is found there)
 from nvd_core.spec.errors import CANCELLED  # noqa: E402
 
 

@@ -14,7 +14,9 @@ from types import SimpleNamespace
 zip_path, engine_python, clips, out = (Path(argument) for argument in sys.argv[1:5])
 os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile")
 os.environ["NVD_PYTHON"] = str(engine_python)
-os.environ["PYTHONPATH"] = "/nowhere"  # neither the worker nor the second Blender must need it
+os.environ["PYTHONPATH"] = str(out / "others")  # neither the worker nor the second Blender must need or believe it
+(out / "others").mkdir()
+(out / "others" / "host.py").write_text("raise SystemExit('This is not our host.')")
 
 import bpy  # noqa: E402 (it reads the environment)
 from installed import install, modules  # noqa: E402
