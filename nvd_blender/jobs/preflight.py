@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import bpy
 
-from nvd_core.spec.choices.flow_sources import FlowSource
+from nvd_core.spec.choices.flow_sources import Dis, FlowSource
 from nvd_core.spec.choices.mask_origins import MaskOrigin
 from nvd_core.spec.choices.solvers import Solver
 from nvd_core.spec.disk_space import nearest
@@ -104,7 +104,7 @@ def _of_settings(settings: Settings) -> list[Objection]:
     found = []
     if settings.solver.needs_torch and (said := disk.known("", _lack_of_torch, location.places())):
         found.append(Objection("solver", said))
-    if said := disk.known("", _refusal, settings.flow):
+    if settings.flow.is_given and (said := disk.known("", _refusal, settings.flow)):
         found.append(Objection("flow", said))
     return found
 
@@ -228,7 +228,7 @@ def _kind_of(named: str) -> str:
 
 
 def _flow_of(job: dict[str, Any]) -> FlowSource:
-    return FlowSource.parse(job["settings"].get("flow", "dis"))
+    return FlowSource.parse(job["settings"].get("flow", Dis.name))
 
 
 def _refusal(flow: FlowSource) -> str:

@@ -25,6 +25,8 @@ _BY_THE_STRIP: Final = (
 )  # fmt: skip
 """Settings without a field: determined by the strip or clip, or available on the command line only."""
 
+_HINTS: Final = get_type_hints(Settings, include_extras=True)
+
 
 def _property(name: str, annotation: Any, default: Any) -> Any:  # noqa: ANN401
     """Create the Blender property of a setting, with the declared bounds and the texts of :mod:`.wording`.
@@ -53,12 +55,12 @@ def _bounds(annotation: Any) -> Interval:  # noqa: ANN401
 
 
 def _properties() -> dict[str, Any]:
-    hints = get_type_hints(Settings, include_extras=True)
     shown = [one for one in fields(Settings) if one.name not in _BY_THE_STRIP]
-    return {one.name: _property(one.name, hints[one.name], one.default) for one in shown}
+    return {one.name: _property(one.name, _HINTS[one.name], one.default) for one in shown}
 
 
-NVD_PG_settings = type("NVD_PG_settings", (bpy.types.PropertyGroup,), {"__annotations__": _properties()})
+class NVD_PG_settings(bpy.types.PropertyGroup):
+    """Settings of a decomposition. The properties are declared when it is registered: tables may have grown by then."""
 
 
 class _Asked:
@@ -88,7 +90,7 @@ _OWNERS = (compat.Strip, bpy.types.MovieClip)
 
 def register() -> None:
     """See :mod:`nvd_blender`."""
-    NVD_PG_settings.__annotations__ |= _properties()  # of tables that may have grown
+    NVD_PG_settings.__annotations__ = _properties()
     for one in _CLASSES:
         bpy.utils.register_class(one)
     bpy.types.Scene.nvd = bpy.props.PointerProperty(type=NVD_PG_scene)
@@ -111,10 +113,10 @@ def chosen_settings(scene: bpy.types.Scene) -> dict[str, Any]:
         UsageError: a number is neither zero nor in its range. (An update callback or getter that corrects it would
             crash Blender 4.2 as a module on exit.)
     """
-    group, hints = scene.nvd.settings, get_type_hints(Settings, include_extras=True)
+    group = scene.nvd.settings
     chosen = {name: value for name in NVD_PG_settings.__annotations__ if (value := getattr(group, name))}
     for name, value in chosen.items():
-        if isinstance(value, int) and value < (least := _bounds(hints[name]).ge):
+        if isinstance(value, int) and value < (least := _bounds(_HINTS[name]).ge):
             raise UsageError(f"{SETTINGS[name].name} is {value}", hint=f"Set {least} or more, or 0 for the preset's.")
     if "flow" in chosen:  # a path may be relative to the blend file
         chosen["flow"] = str(FlowSource.parse(chosen["flow"]).placed(bpy.path.abspath))
