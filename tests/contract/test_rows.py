@@ -1,4 +1,4 @@
-"""A new flow source, finder, propagator, solver or exporter is a row of its table: command line and forecast follow."""
+"""A new flow source, mask source, finder, propagator, solver, start or exporter is a row of its table, and no more."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from nvd_core.__main__ import main
 from nvd_core.export.exporters import EXPORTERS, Exporter
 from nvd_core.faces.demo_clip import DemoClip
 from nvd_core.lattice.solve import solve
+from nvd_core.masks.files import MaskFiles, open_files
 from nvd_core.result.decomposition import Decomposition
 from nvd_core.roto.discover import Found
 from nvd_core.spec.choices import AtPath, Cost, Text
 from nvd_core.spec.choices.amounts import FrameRange, MemoryBudget
 from nvd_core.spec.choices.finders import FINDERS, Finder, Mask2Former, MaskRcnn, Moving, Nothing
 from nvd_core.spec.choices.flow_sources import FLOW_SOURCES, Dis, FlowFiles, FlowSource, Raft
-from nvd_core.spec.choices.mask_origins import Box, Clicks, ClipAlpha, MaskOrigin, MaskPath
+from nvd_core.spec.choices.mask_origins import MASK_ORIGINS, Box, Clicks, ClipAlpha, MaskOrigin, MaskPath
 from nvd_core.spec.choices.propagators import PROPAGATORS, Motion, Propagator, Sam2
-from nvd_core.spec.choices.solvers import SOLVERS, FromLattice, FromNothing, Lattice, Neural, Solver, Start
+from nvd_core.spec.choices.solvers import SOLVERS, STARTS, FromLattice, FromNothing, Lattice, Neural, Solver, Start
 from nvd_core.spec.conventions import Size
 from nvd_core.spec.errors import NvdError, UsageError
 from nvd_core.spec.forecast import Needs
@@ -93,6 +94,27 @@ class Grid(Solver):
         return solve
 
 
+@dataclass(frozen=True)
+class Unmoved(Start):
+    name = "unmoved"
+    about = "the lattice's maps as they are"
+    cost = Cost(cpu_s={"solve": {"job": 100.0}})
+
+    def open(self) -> Callable[..., Any]:
+        ran.append(self.name)
+        return lambda shot, settings, checkpoints, _device, progress: solve(shot, settings, checkpoints, progress)
+
+
+@dataclass(frozen=True)
+class Beside(MaskOrigin):
+    name = "beside"
+    about = "masks that lie beside the clip"
+
+    def open(self, first: int | None, clip: Any, numbers: range) -> MaskFiles:
+        ran.append(self.name)
+        return open_files(str(clip.path.parent / "masks" / "sign"), first, clip, numbers)
+
+
 def write_names(decomposition: Decomposition) -> Generator[Path, None, None]:
     path = decomposition.folder / "names" / "names.txt"
     path.parent.mkdir()
@@ -103,7 +125,8 @@ def write_names(decomposition: Decomposition) -> Generator[Path, None, None]:
 @pytest.fixture
 def rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """One more row in each table."""
-    for table, row in ((FLOW_SOURCES, Still), (FINDERS, Middle), (PROPAGATORS, Fixed), (SOLVERS, Grid)):
+    tables = (FLOW_SOURCES, FINDERS, PROPAGATORS, SOLVERS, STARTS, MASK_ORIGINS)
+    for table, row in zip(tables, (Still, Middle, Fixed, Grid, Unmoved, Beside), strict=True):
         monkeypatch.setitem(table, row.name, row)
     monkeypatch.setitem(EXPORTERS, "names", Exporter("The layers' names.", "lists", write_names, lambda _: 1))
     ran.clear()
@@ -139,6 +162,17 @@ def test_new_rows_run_from_the_command_line(
         assert said in capfd.readouterr().out
 
 
+def test_a_new_start_and_a_new_mask_source_run_from_the_command_line(
+    rows: None, demo: DemoClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch", reason="the neural solver needs torch")
+    flags = ["--mask=sign=beside", "--solver=neural", "--start=unmoved", "--preset=preview", "--frames=1-3"]
+    assert nvd(monkeypatch, "decompose", demo.frames, *flags, "-o", tmp_path / "out") == 0
+    assert {*ran} == {"beside", "unmoved"}
+    manifest = read_manifest(tmp_path / "out")
+    assert (manifest.names, manifest.settings["start"]) == (("sign", "background"), "unmoved")
+
+
 def test_new_rows_are_checked_before_the_job(
     rows: None, demo: DemoClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -155,6 +189,7 @@ def test_new_rows_cost_what_they_say(rows: None) -> None:
     def needs(**chosen: str) -> Needs:
         return Needs.of(Size(320, 180), 4, (), Settings.of(**chosen))
 
+    assert needs(solver="neural", start="unmoved").forecast(1).seconds > needs().forecast(1).seconds + 50
     for name, seconds in (("flow", 90), ("find", 90), ("carry", 90), ("solver", 300)):
         more = needs(**{name: CHOSEN[name]})
         assert more.forecast(1).seconds > needs().forecast(1).seconds + seconds, name
