@@ -1,4 +1,4 @@
-"""Run one job: the only module that starts a worker or reads its events.
+"""Run one decomposition in a worker process, and read its events: the only module that does.
 
 Masks of Blender are rendered first, by a second Blender that speaks the worker's protocol.
 
