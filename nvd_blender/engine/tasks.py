@@ -157,32 +157,32 @@ class Task:
 _latest: list[Task] = []
 
 
-def start(chore: Task) -> None:
-    """Start a chore.
+def start(task: Task) -> None:
+    """Start a task.
 
     Raises:
-        SetupError: another chore is running.
+        SetupError: another task is running.
     """
     if running():
         raise SetupError(f"{latest().name} is not finished", hint="Wait for it or cancel it.")
-    _latest[:] = [chore]
-    chore.start()
+    _latest[:] = [task]
+    task.start()
     if not bpy.app.background and not bpy.app.timers.is_registered(_poll):
         bpy.app.timers.register(_poll, first_interval=_POLL_S, persistent=True)
 
 
 def latest() -> Task | None:
-    """The chore that was started last."""
+    """The task that was started last."""
     return _latest[0] if _latest else None
 
 
 def running() -> bool:
-    """Whether a chore is running."""
-    return any(chore.state == "running" for chore in _latest)
+    """Whether a task is running."""
+    return any(task.state == "running" for task in _latest)
 
 
 def stop() -> None:
-    """Cancel the running chore, and leave no timer and no process behind."""
+    """Cancel the running task, and leave no timer and no process behind."""
     if bpy.app.timers.is_registered(_poll):
         bpy.app.timers.unregister(_poll)
     for task in _latest:
@@ -192,8 +192,8 @@ def stop() -> None:
 
 @lasting(_POLL_S)
 def _poll() -> float | None:
-    for chore in _latest:
-        chore.poll()
+    for task in _latest:
+        task.poll()
     redraw("PREFERENCES")
     redraw("SEQUENCE_EDITOR", "CLIP_EDITOR", region="UI")
     return _POLL_S if running() else None

@@ -68,13 +68,13 @@ class _Desk:
         wanted: question of the panel drawn last; None if its answer is valid.
         since: time at which it changed.
         asked: question that a worker is checking.
-        chore: that worker; None if there is none.
+        task: that worker; None if there is none.
     """
 
     wanted: Question | None = None
     since: float = 0.0
     asked: Question | None = None
-    chore: Task | None = None
+    task: Task | None = None
 
 
 _desk = _Desk()
@@ -103,24 +103,24 @@ def stop() -> None:
     """Unregister the timer and end the worker."""
     if bpy.app.timers.is_registered(_go_on):
         bpy.app.timers.unregister(_go_on)
-    if chore := _desk.chore:
-        chore.end(_GRACE_S)
-    _desk.wanted, _desk.asked, _desk.chore = None, None, None
+    if task := _desk.task:
+        task.end(_GRACE_S)
+    _desk.wanted, _desk.asked, _desk.task = None, None, None
     _answers.clear()
 
 
 @lasting(_POLL_S)
 def _go_on() -> float | None:
     """Poll the worker, kill it if the question has changed, and start the next."""
-    if chore := _desk.chore:
-        chore.poll()
-        if chore.state == "running":
+    if task := _desk.task:
+        task.poll()
+        if task.state == "running":
             if _desk.wanted is not None:
-                chore.cancel()
+                task.cancel()
             return _POLL_S
-        if chore.state == "failed":  # it could not even be started, which the job will tell
+        if task.state == "failed":  # it could not even be started, which the job will tell
             _answers[_desk.asked] = _Answer(None, time.monotonic())
-        _desk.asked, _desk.chore = None, None
+        _desk.asked, _desk.task = None, None
         redraw("SEQUENCE_EDITOR", "CLIP_EDITOR", region="UI")
     if _desk.wanted is None:
         return None
@@ -138,15 +138,15 @@ def _start(question: Question) -> None:
         job_file.write_text(question.job, encoding="utf-8")
         # A result gets a version of its own, or the user is asked: a folder that holds one is no reason to refuse.
         command = location.worker_command(job_file, question.folder, resume=False, replaces=True, checks=True)
-        _desk.chore = Task("Check", [Step("Checking", command, fault=partial(_noted, question))], place / "log")
-        _desk.chore.start()
+        _desk.task = Task("Check", [Step("Checking", command, fault=partial(_noted, question))], place / "log")
+        _desk.task.start()
     except (NvdError, OSError):  # which is told when the job is started
-        _desk.asked, _desk.chore = None, None
+        _desk.asked, _desk.task = None, None
         _answers[question] = _Answer(None, time.monotonic())
 
 
 def _noted(question: Question, _code: int, lines: Collection[str]) -> str:
-    """Store a worker's last event as the answer; return no fault, as the chore itself succeeded."""
+    """Store a worker's last event as the answer; return no fault, as the task itself succeeded."""
     ends = [event for event in map(protocol.decode, lines) if isinstance(event, Done | Failed)]
     said = ends[-1] if ends else None
     refused = said if isinstance(said, Failed) and said.code in _REFUSALS else None

@@ -53,7 +53,7 @@ def plan(*, neural: bool, offline: Path | None, own_settings: bool = False) -> l
     """Plan the steps of an installation.
 
     Raises:
-        NvdError: Blender may not go online and there is no folder of wheels; a job or chore is running; Blender's
+        NvdError: Blender may not go online and there is no folder of wheels; a job or task is running; Blender's
             Python cannot make environments; or no lock covers this system.
     """
     if offline is None and not bpy.app.online_access:
@@ -67,7 +67,7 @@ def refuse_while_running() -> None:
     """Refuse to change the engine while a program uses it.
 
     Raises:
-        SetupError: a job or a chore is running.
+        SetupError: a job or a task is running.
     """
     if queue.any_running():
         raise SetupError("A decomposition is running", hint="Wait for it or cancel it.")
@@ -79,7 +79,7 @@ def remove() -> tasks.Task:
     """Delete the private engine.
 
     Raises:
-        SetupError: a job or a chore is running.
+        SetupError: a job or a task is running.
     """
     refuse_while_running()
     private = location.private()
@@ -92,7 +92,7 @@ def check() -> tasks.Task:
     """Run ``nvd doctor`` in the Python of the preferences.
 
     Raises:
-        SetupError: the field is empty, the file does not exist, or a chore is running.
+        SetupError: the field is empty, the file does not exist, or a task is running.
     """
     python = location.chosen_python()
     if python is None:
@@ -105,6 +105,6 @@ def _log() -> Path:
     return compat.extension_folder() / "engine.log"
 
 
-def _start(chore: tasks.Task) -> tasks.Task:
-    tasks.start(chore)
-    return chore
+def _start(task: tasks.Task) -> tasks.Task:
+    tasks.start(task)
+    return task

@@ -18,22 +18,22 @@ _UNPACKED = 3
 """Size of unpacked packages, relative to their download."""
 
 
-class _Chore:
-    """Starts a chore; without a window, waits for it."""
+class _TaskOperator:
+    """Starts a task; without a window, waits for it."""
 
     bl_options: ClassVar = {"INTERNAL"}
 
     def run(self, begin: Callable[[], tasks.Task]) -> set[str]:
-        """Start a chore, without a window wait for its end, and report an error."""
+        """Start a task, without a window wait for its end, and report an error."""
         try:
-            chore = begin()
-            while bpy.app.background and chore.state == "running":
-                chore.wait(0.05)
+            task = begin()
+            while bpy.app.background and task.state == "running":
+                task.wait(0.05)
         except (NvdError, OSError) as error:
             self.report({"ERROR"}, str(as_told(error)))
             return {"CANCELLED"}
-        if chore.error:
-            self.report({"ERROR"}, chore.error)
+        if task.error:
+            self.report({"ERROR"}, task.error)
             return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -52,7 +52,7 @@ class _Chore:
             paragraph(self.layout, text, width_px=_DIALOG_PX)
 
 
-class NVD_OT_install_engine(_Chore, bpy.types.Operator):
+class NVD_OT_install_engine(_TaskOperator, bpy.types.Operator):
     """Install what the decomposition runs on into a folder of its own. Blender goes on meanwhile"""
 
     bl_idname = "nvd.install_engine"
@@ -89,7 +89,7 @@ class NVD_OT_install_engine(_Chore, bpy.types.Operator):
         return location.full_path(self.offline, "The wheel folder") if self.offline else None
 
 
-class NVD_OT_remove_engine(_Chore, bpy.types.Operator):
+class NVD_OT_remove_engine(_TaskOperator, bpy.types.Operator):
     """Delete the engine that was installed with Install Engine. Results stay"""
 
     bl_idname = "nvd.remove_engine"
@@ -108,7 +108,7 @@ class NVD_OT_remove_engine(_Chore, bpy.types.Operator):
         return self.run(installation.remove)
 
 
-class NVD_OT_check_engine(_Chore, bpy.types.Operator):
+class NVD_OT_check_engine(_TaskOperator, bpy.types.Operator):
     """Ask the chosen Python whether it has all that the engine needs"""
 
     bl_idname = "nvd.check_engine"
@@ -128,11 +128,11 @@ class NVD_OT_cancel_engine(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        """Only while a chore is running."""
+        """Only while a task is running."""
         return tasks.running()
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        """Cancel the running chore."""
+        """Cancel the running task."""
         tasks.latest().cancel()
         return {"FINISHED"}
 

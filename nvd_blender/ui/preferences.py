@@ -60,7 +60,7 @@ class NVD_AP_preferences(bpy.types.AddonPreferences):
         layout = self.layout
         _draw_private(layout.box(), self)
         _draw_chosen(layout.box(), self)
-        _draw_chore(layout)
+        _draw_task(layout)
 
 
 class _Known(NamedTuple):
@@ -167,21 +167,21 @@ def _lack_of(python: str) -> str:
     return ""
 
 
-def _draw_chore(layout: bpy.types.UILayout) -> None:
-    chore = tasks.latest()
-    if chore is None:
+def _draw_task(layout: bpy.types.UILayout) -> None:
+    task = tasks.latest()
+    if task is None:
         return
-    if chore.state == "running":
-        text = ": ".join(filter(None, (chore.stage, chore.progress.doing)))
-        layout.progress(factor=chore.progress.share(chore.expected_mb), text=text)
+    if task.state == "running":
+        text = ": ".join(filter(None, (task.stage, task.progress.doing)))
+        layout.progress(factor=task.progress.share(task.expected_mb), text=text)
         layout.operator("nvd.cancel_engine", icon="X")
-    elif chore.error:
-        paragraph(layout, chore.error, icon="ERROR")
-        if chore.state == "failed":
-            paragraph(layout, f"Everything that was said is in {chore.log}.")
-            layout.operator("nvd.open_log", icon="TEXT").folder = str(chore.log.parent)
-    elif chore.success:
-        paragraph(layout, chore.success, icon="CHECKMARK")
+    elif task.error:
+        paragraph(layout, task.error, icon="ERROR")
+        if task.state == "failed":
+            paragraph(layout, f"Everything that was said is in {task.log}.")
+            layout.operator("nvd.open_log", icon="TEXT").folder = str(task.log.parent)
+    elif task.success:
+        paragraph(layout, task.success, icon="CHECKMARK")
 
 
 def register() -> None:

@@ -60,7 +60,7 @@ def let_it_ask() -> None:
 
 def told(name: str) -> None:
     drawn_panels()
-    seen["at_once"][name] = [bpy.ops.nvd.decompose_clip.poll(), checks._desk.chore is None]
+    seen["at_once"][name] = [bpy.ops.nvd.decompose_clip.poll(), checks._desk.task is None]
     let_it_ask()
     found = preflight.objections(bpy.context)
     text = " ".join(drawn_panels())
@@ -101,18 +101,18 @@ told("mended")
 checks._answers.clear()
 item.path = str(clips / "later")
 preflight.objections(bpy.context)
-while checks._desk.chore is None:
+while checks._desk.task is None:
     checks._go_on()
-outdated, process = checks._desk.asked, checks._desk.chore._process
+outdated, process = checks._desk.asked, checks._desk.task._process
 item.path = str(clips / "masks")
 preflight.objections(bpy.context)
 let_it_ask()
 seen["outdated"] = [outdated in checks._answers, process.poll() is not None, len(checks._answers)]
 checks._answers.clear()
 preflight.objections(bpy.context)
-while checks._desk.chore is None:
+while checks._desk.task is None:
     checks._go_on()
-process = checks._desk.chore._process
+process = checks._desk.task._process
 checks.stop()
 seen["stopped"] = process.poll() is not None
 seen["written"] = (out / "new").exists()

@@ -66,7 +66,7 @@ def group_is_gone(process) -> bool:
 
 # -- nothing is there yet ------------------------------------------------------------------------------
 install(zip_path)
-chores, engine, installation, jobs = modules("engine.tasks", "engine.location", "jobs.installation", "jobs.queue")
+tasks, engine, installation, jobs = modules("engine.tasks", "engine.location", "jobs.installation", "jobs.queue")
 layers_panel = bpy.types.NVD_PT_sequencer
 
 
@@ -94,26 +94,26 @@ seen["half_made"] = [engine.private().folder.exists(), engine.private().contents
 seen["still_none"] = error_of(engine.worker_python)
 
 bpy.context.preferences.system.use_online_access = True
-chore = installation.install(neural=False, offline=None)
+task = installation.install(neural=False, offline=None)
 seen["while_running"] = shown()
 seen["busy"] = [said(bpy.ops.nvd.install_engine), said(bpy.ops.nvd.remove_engine)]
 assert bpy.ops.nvd.cancel_engine() == {"FINISHED"}
-while chore.state == "running":
-    chore.wait(0.05)
-seen["cancelled"] = [chore.state, group_is_gone(chore._process), shown()]
+while task.state == "running":
+    task.wait(0.05)
+seen["cancelled"] = [task.state, group_is_gone(task._process), shown()]
 
 talker = out / "talker"
 talker.write_text("#!/bin/sh\nwhile :; do echo and another thing; done\n")
 talker.chmod(0o755)
 prefs().python = str(talker)
-chore = installation.check()
+task = installation.check()
 for _ in range(3):
-    chore.wait(0.05)
-seen["talker"] = [chore.state]
+    task.wait(0.05)
+seen["talker"] = [task.state]
 bpy.ops.nvd.cancel_engine()
-while chore.state == "running":
-    chore.wait(0.001)
-seen["talker"] += [chore.state, group_is_gone(chore._process)]
+while task.state == "running":
+    task.wait(0.001)
+seen["talker"] += [task.state, group_is_gone(task._process)]
 prefs().python = ""
 
 jobs._jobs.append(SimpleNamespace(is_active=True))
@@ -205,10 +205,10 @@ seen["removed"] = [engine.private().folder.exists(), shown(), error_of(engine.wo
 # -- leaving nothing behind ----------------------------------------------------------------------------------
 seen["left"] = []
 for _ in range(10):
-    chore = next(modules("jobs.installation")).install(neural=False, offline=None)
-    chores = next(modules("engine.tasks"))
+    task = next(modules("jobs.installation")).install(neural=False, offline=None)
+    tasks = next(modules("engine.tasks"))
     bpy.ops.preferences.addon_disable(module=PACKAGE)
-    if bpy.app.timers.is_registered(chores._poll) or not group_is_gone(chore._process) or chores.latest():
-        seen["left"].append(chore.name)
+    if bpy.app.timers.is_registered(tasks._poll) or not group_is_gone(task._process) or tasks.latest():
+        seen["left"].append(task.name)
     bpy.ops.preferences.addon_enable(module=PACKAGE)
 (out / "seen.json").write_text(json.dumps(seen))

@@ -25,7 +25,7 @@ from installed import PACKAGE, install, modules  # noqa: E402
 from recorder import Layout, drawn  # noqa: E402
 
 install(zip_path)
-compat, compositor, chores, job, jobs, menus, preferences, previews, progress, properties, records, results = modules(
+compat, compositor, tasks, job, jobs, menus, preferences, previews, progress, properties, records, results = modules(
     "host.compat",
     "result.compositor",
     "engine.tasks",
@@ -164,8 +164,8 @@ def set_state(state: dict) -> bpy.types.MovieClip | None:
     for name, value in state["settings"].items():
         setattr(scene.nvd.settings, name, value)
     set_jobs(state["jobs"])
-    failed = chores.Task("Install", (), out / "log", state="failed", error=state.get("chore", ""))
-    chores._latest[:] = [failed] if failed.error else []
+    failed = tasks.Task("Install", (), out / "log", state="failed", error=state.get("task", ""))
+    tasks._latest[:] = [failed] if failed.error else []
     set_results(state["results"])
     return clip
 

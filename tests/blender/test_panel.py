@@ -230,6 +230,6 @@ def test_long_sentences_wrap_wherever_they_stand(draw: Draw) -> None:
     caution = protocol.encode(protocol.Caution(message=sentence, hint=sentence), 1)
     jobs = [job | {"state": state, "lines": [caution]} for state in STATES]
     for engine in ("absent", "wrong", "present"):
-        drawn = draw(STATE | {"jobs": jobs, "engine": engine, "chore": sentence})
+        drawn = draw(STATE | {"jobs": jobs, "engine": engine, "task": sentence})
         for panel, notes in drawn.items():
             assert all(len(note) < 80 for note in notes), (panel, max(notes, key=len))

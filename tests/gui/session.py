@@ -184,8 +184,8 @@ def choose_engine() -> Walk:
     yield from hands.write(spec["python"])
     yield from hands.press(place("PREFERENCES"), "nvd.check_engine")
     yield from hands.until(lambda: not module("engine.tasks").running())
-    chore = module("engine.tasks").latest()
-    seen["check"] = [chore.state, chore.success, chore.error]
+    task = module("engine.tasks").latest()
+    seen["check"] = [task.state, task.success, task.error]
     bpy.ops.wm.save_userpref()
 
 
