@@ -90,10 +90,18 @@ def damaged_bytes(data: bytes, dice: random.Random) -> tuple[bytes, str]:
     elif kind == "double":
         changed[at:at] = changed[at : at + 512]
     elif kind == "number":
+        at = dice.choice([at, 4])  # many formats have a size or a version there
         changed[at : at + 4] = struct.pack(dice.choice("<>") + "I", dice.choice([0, 1, 1 << 31, (1 << 32) - 1, 65536]))
     else:
         changed.clear()
     return bytes(changed), f"{kind} at {at}"
+
+
+def damage_bytes(path: Path, dice: random.Random) -> str:
+    """Change a file's content; what was done is returned."""
+    data, said = damaged_bytes(path.read_bytes(), dice)
+    path.write_bytes(data)
+    return said
 
 
 def damaged_json(text: str, dice: random.Random) -> tuple[str, str]:
@@ -130,9 +138,7 @@ def damage_exr(path: Path, dice: random.Random) -> str:
     """Change an EXR: its bytes, its channels, its size, its window, or a value."""
     kind = dice.choice(["bytes", "bytes", "value", "value", "value", "lacks", "size", "window", "kind", "renamed"])
     if kind == "bytes":
-        data, said = damaged_bytes(path.read_bytes(), dice)
-        path.write_bytes(data)
-        return said
+        return damage_bytes(path, dice)
     channels: dict[str, Any] = read_exr(path)[1]
     name, header = dice.choice(sorted(channels)), {"type": OpenEXR.scanlineimage}
     rows, columns = channels[name].shape
@@ -215,9 +221,7 @@ def checkpoint(case: Case) -> None:
         save_arrays(path, arrays)
         case.said = f"{path.name} {kind} {name}"
     else:
-        data, said = damaged_bytes(path.read_bytes(), case.dice)
-        path.write_bytes(data)
-        case.said = f"{path.name} {said}"
+        case.said = f"{path.name} {damage_bytes(path, case.dice)}"
     case.arguments = [*decomposed(case), "--resume"]
 
 

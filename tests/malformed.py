@@ -16,10 +16,10 @@ import struct
 import sys
 import traceback
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -31,6 +31,9 @@ os.environ["SVT_LOG"] = "0"
 import OpenEXR
 from films import FILMS, Film, write_film
 from stills import STILLS
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+from fuzz_damages import VALUES, damage_bytes, leaves
 
 from nvd_core.clip.pictures import write_png
 from nvd_core.pipeline import decompose
@@ -86,7 +89,7 @@ def _damaged_footage(dice: random.Random, folder: Path) -> Case:
     film, still = dice.choice(_FILMS), dice.choice(list(STILLS))
     path = folder / (f"film.{film.container}" if as_film else f"still.{still}")
     write_film(path, film) if as_film else STILLS[still](path)
-    said = damage(path, dice)
+    said = damage_bytes(path, dice)
     if dice.random() < 0.2:
         suffix = dice.choice([".png", ".jpg", ".tif", ".exr", ".dpx", ".mp4", ".mkv", ".webm"])
         path, said = path.rename(path.with_suffix(suffix)), f"{said}, as {suffix}"
@@ -99,71 +102,21 @@ def _damaged_footage(dice: random.Random, folder: Path) -> Case:
     return Case(f"mask: {name}", frames, path)
 
 
-def damage(path: Path, dice: random.Random) -> str:
-    """Change a file's bytes; what was done is returned."""
-    data = bytearray(path.read_bytes())
-    kind = dice.choice(["cut", "flip", "flip", "flip header", "zero", "noise", "double", "swap"])
-    at = dice.randrange(max(1, len(data)))
-    if kind == "cut":
-        del data[at:]
-    elif kind.startswith("flip"):
-        reach = min(len(data), 512) if "header" in kind else len(data)
-        for _ in range(dice.choice([1, 4, 64])):
-            data[dice.randrange(reach)] ^= 1 << dice.randrange(8)
-    elif kind == "zero":
-        data[at : at + 64] = bytes(len(data[at : at + 64]))
-    elif kind == "noise":
-        data[at : at + 256] = dice.randbytes(256)
-    elif kind == "double":
-        data[at:at] = data[at : at + 1024]
-    else:
-        data[4:8] = struct.pack(dice.choice("<>") + "I", dice.choice([0, 1, 0x7FFFFFFF, 0xFFFFFFFF, 65536]))
-    path.write_bytes(data)
-    return f"{kind} at {at}"
-
-
 def _damaged_result(dice: random.Random, folder: Path, result: Path) -> Case:
     own = Path(shutil.copytree(result, folder / "result"))
     if dice.random() < 0.3:
         pictures = [path for path in sorted(own.rglob("*.exr")) if "channels" not in path.parts]
         path = dice.choice(pictures)
-        return Case(f"{path.relative_to(own)} {damage(path, dice)}", result=own)
+        return Case(f"{path.relative_to(own)} {damage_bytes(path, dice)}", result=own)
     manifest = own / "manifest.json"
     if dice.random() < 0.3:
-        return Case(f"manifest {damage(manifest, dice)}", result=own)
+        return Case(f"manifest {damage_bytes(manifest, dice)}", result=own)
     data = json.loads(manifest.read_text())
-    places = list(_leaves(data))
+    places = list(leaves(data))
     owner, key, name = dice.choice([one for one in places if not one[2].startswith(("metrics", "settings"))])
-    owner[key] = dice.choice(
-        [
-            None,
-            "",
-            "x",
-            -1,
-            0,
-            1,
-            10**12,
-            2**70,
-            1e300,
-            float("nan"),
-            float("inf"),
-            [],
-            {},
-            True,
-            "../..",
-            "\0",
-            "\ud800",
-        ]
-    )
+    owner[key] = dice.choice(VALUES)
     manifest.write_text(json.dumps(data))
     return Case(f"manifest {name} = {owner[key]!r}", result=own)
-
-
-def _leaves(data: Any, name: str = "") -> Iterator[tuple[Any, Any, str]]:
-    for key, value in data.items() if isinstance(data, dict) else enumerate(data):
-        yield data, key, f"{name}.{key}".lstrip(".")
-        if isinstance(value, dict | list):
-            yield from _leaves(value, f"{name}.{key}".lstrip("."))
 
 
 def _png(path: Path, width: int, height: int, rows: bytes) -> None:

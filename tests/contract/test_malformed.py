@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import malformed
 import pytest
 
+MALFORMED = Path(__file__).parents[1] / "malformed.py"
 COUNT = int(os.environ.get("NVD_MALFORMED", "300"))
 MOST_BYTES = 512 << 20
 """That reading one of these small files may take."""
@@ -47,7 +47,7 @@ def _attempts(result: Path, folder: Path) -> tuple[dict[int, str], dict[int, dic
         first = max(names, default=-1) + 1
         place = folder / f"from {first}"
         place.mkdir()
-        command = [sys.executable, malformed.__file__, place, result, str(first), str(COUNT)]
+        command = [sys.executable, MALFORMED, place, result, str(first), str(COUNT)]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         talk += done.stderr
         lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"number"')]
