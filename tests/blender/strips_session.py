@@ -13,11 +13,10 @@ os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile")
 os.environ["NVD_PYTHON"] = str(engine_python)
 
 import bpy  # noqa: E402 (it reads the environment)
-from installed import PACKAGE, modules  # noqa: E402
+from installed import PACKAGE, install, modules  # noqa: E402
 
 seen: dict = {}
-bpy.ops.wm.read_factory_settings()
-bpy.ops.extensions.package_install_files(filepath=str(zip_path), repo="user_default", enable_on_install=True)
+install(zip_path, use_empty=False)
 compat, edit, footage, kept_module, keys, look, mattes, objects, preflight = modules(
     "host.compat",
     "result.conform",
