@@ -71,8 +71,7 @@ def wobbly(shot: Shot, size_px: float) -> LayerMap:
 
 def started(shot: Shot, mapping: LayerMap) -> Start:
     """The true picture behind a map that may be wrong; no flow."""
-    averaging = layer_picture(LayerView(shot.frames, shot.alphas[0]), flat_map(shot), density=2.0)
-    picture = averaging
+    picture = layer_picture(LayerView(shot.frames, shot.alphas[0]), flat_map(shot), density=2.0)
     return Start([mapping], [picture], [[None] * (len(shot.frames) - 1)])
 
 
