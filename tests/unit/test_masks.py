@@ -131,7 +131,8 @@ def test_a_mask_that_is_nowhere_white_is_told_of(kind: str, tmp_path: Path) -> N
     said = f"The mask of disc covers no pixel by more than {most}: its paint shows no stronger"
     assert [one for one in told if "covers no pixel" in one] == ([said] if most else [])
     warnings = Decomposition.open(tmp_path / "out").manifest.warnings
-    assert [one for one in warnings if said in one] == [one for one in warnings if "covers no pixel" in one]
+    stored = [one for one in warnings if "covers no pixel" in one]
+    assert [one.startswith(said) for one in stored] == [True] * bool(most)
 
 
 def test_an_alpha_counts_before_numbers(clip: Path, tmp_path: Path) -> None:
