@@ -4,11 +4,15 @@ Whatever takes time is a generator that says for how many seconds Blender may go
 that Blender is never kept waiting: ``yield from click(...)``.
 """
 
+import json
+import os
 import re
 import subprocess
+import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import bpy
 
@@ -91,6 +95,24 @@ def until(true: Callable[[], object], limit_s: float = 60.0, every_s: float = 0.
             return
         yield every_s
     raise TimeoutError(true)
+
+
+def take(steps: Walk, seen: dict[str, Any], file: Path, pictures: Path) -> None:
+    """Take all steps, write what was seen to a file, and quit; an error ends them and is among what was seen."""
+
+    def go_on() -> float | None:
+        try:
+            return next(steps)
+        except StopIteration:
+            pass
+        except Exception:  # noqa: BLE001 (told in the test's process)
+            seen["error"] = traceback.format_exc()
+            os.system(f"import -window root {pictures / 'error.png'}")
+        file.write_text(json.dumps(seen))
+        bpy.ops.wm.quit_blender()
+        return None
+
+    bpy.app.timers.register(go_on, first_interval=3.0, persistent=True)
 
 
 def program(*command: object) -> Walk:

@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -518,33 +517,15 @@ def number() -> int:
 
 
 def all_steps() -> Walk:
-    for step in WALKS[walk]:
-        seen["step"] = step.__name__
-        yield from step()
-        yield 0.3
-        yield from shot(f"{number():02}-{step.__name__.replace('_', '-')}")
-    del seen["step"]
-
-
-def end() -> None:
-    seen["clock"] = clock.report()
-    (OUT / f"{walk}.json").write_text(json.dumps(seen))
-    bpy.ops.wm.quit_blender()
-
-
-steps = all_steps()
-
-
-def go_on() -> float | None:
     try:
-        return next(steps)
-    except StopIteration:
-        end()
-    except Exception:  # noqa: BLE001 (told in the test's process)
-        seen["error"] = traceback.format_exc()
-        os.system(f"import -window root {PICTURES / 'error.png'}")
-        end()
-    return None
+        for step in WALKS[walk]:
+            seen["step"] = step.__name__
+            yield from step()
+            yield 0.3
+            yield from shot(f"{number():02}-{step.__name__.replace('_', '-')}")
+        del seen["step"]
+    finally:
+        seen["clock"] = clock.report()
 
 
-bpy.app.timers.register(go_on, first_interval=3.0, persistent=True)
+hands.take(all_steps(), seen, OUT / f"{walk}.json", PICTURES)

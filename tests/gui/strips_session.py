@@ -7,7 +7,6 @@ goes to ``strips.json``; pictures of the screen to the folder that SPEC names.
 import json
 import os
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -215,24 +214,4 @@ def all_steps() -> Walk:
         yield from shot()
 
 
-def end() -> None:
-    (OUT / "strips.json").write_text(json.dumps(seen))
-    bpy.ops.wm.quit_blender()
-
-
-steps = all_steps()
-
-
-def go_on() -> float | None:
-    try:
-        return next(steps)
-    except StopIteration:
-        end()
-    except Exception:  # noqa: BLE001 (told in the test's process)
-        seen["error"] = traceback.format_exc()
-        os.system(f"import -window root {PICTURES / 'error.png'}")
-        end()
-    return None
-
-
-bpy.app.timers.register(go_on, first_interval=3.0, persistent=True)
+hands.take(all_steps(), seen, OUT / "strips.json", PICTURES)
