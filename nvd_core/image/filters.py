@@ -13,10 +13,28 @@ from nvd_core.image.sample import bands
 _FLAT: Final = 1e-4
 """Regularisation of the guided filter: colour variance below which a neighbourhood counts as flat."""
 
+_FLAT_GREY: Final = 3.0
+"""Local standard deviation, of 255, that counts as noise where contrast is made even."""
+
 
 def blur(picture: Num[np.ndarray, "height width *chan"], sigma_px: float) -> Num[np.ndarray, "height width *chan"]:
     """Blur by a Gaussian, mirrored at the border about its outermost pixels."""
     return cv2.GaussianBlur(picture, (0, 0), sigma_px)
+
+
+def even_contrast(
+    grey: Float32[np.ndarray, "height width"], weight: Float32[np.ndarray, "height width"], sigma_px: float
+) -> Float32[np.ndarray, "height width"]:
+    """Normalise the local mean to 127 and the local standard deviation to 45, flat parts less.
+
+    Args:
+        grey: 0 to 255.
+        weight: 0 to 1, of each pixel in the statistics.
+        sigma_px: Gaussian sigma of the neighbourhood.
+    """
+    total = blur(weight, sigma_px) + 1e-3
+    rest = grey - blur(grey * weight, sigma_px) / total
+    return 127 + 45 * rest / np.sqrt(blur(rest**2 * weight, sigma_px) / total + _FLAT_GREY**2)
 
 
 def difference(

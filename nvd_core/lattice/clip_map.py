@@ -17,7 +17,16 @@ from nvd_core.lattice.picture.photometry import Picture
 from nvd_core.lattice.refine.folds import unfold
 from nvd_core.lattice.refine.layout import lay_evenly
 from nvd_core.lattice.refine.registration import mean_error, register_again
-from nvd_core.lattice.register.mapping import RIGID, Stiffness, bending, lattice_of, solve_mapping, starting_map
+from nvd_core.lattice.register.folding import roomiest_frame, solve_folding
+from nvd_core.lattice.register.mapping import (
+    FLEXIBLE,
+    RIGID,
+    Stiffness,
+    bending,
+    lattice_of,
+    solve_mapping,
+    starting_map,
+)
 from nvd_core.lattice.register.matches import Matches, Registrar
 from nvd_core.lattice.register.spline import Lattice, LayerMap
 from nvd_core.lattice.register.start import FrameMotion, Initial, choose_motion, estimate_initial, seen_again
@@ -62,11 +71,13 @@ class Solved(NamedTuple):
         mapping: the map.
         stiffness: rigid or flexible.
         passes: registrations that were accepted.
+        folds: whether the layer was solved as one that folds.
     """
 
     mapping: LayerMap
     stiffness: Stiffness
     passes: tuple[Pass, ...]
+    folds: bool
 
 
 def solve_together(
@@ -89,7 +100,7 @@ def solve_together(
         again: whether distant frames that show the same place are matched, too (loop closure).
     """
     layer = registrar.layer
-    to_start, to_match, to_map, to_choose, to_register, to_unfold = progress.split(15, 20, 30, 3, 30, 2)
+    to_start, to_match, to_map, to_choose, to_fold, to_register, to_unfold = progress.split(15, 20, 30, 3, 30, 30, 2)
 
     initial = estimate_initial(layer, motions, to_start)  # step 2, of step 1 between neighbours
 
@@ -100,13 +111,19 @@ def solve_together(
     stiffness = _choose_stiffness(layer, maps, to_choose)
     mapping, passes = maps[stiffness], ()
 
+    may_fold = stiffness is FLEXIBLE and quality.refines and not layer.fills_frame
+    roomiest = roomiest_frame(layer, mapping) if may_fold else None
+    if roomiest is not None:
+        mapping, matches = _solve_folding(registrar, initial, matches, roomiest, to_fold)  # step 3 once more
+        mapping = mapping.on(lattice)
+
     if layer.fills_frame:
         mapping = lay_evenly(layer, mapping)  # step 4
 
     if quality.refines:
         mapping, passes = _register(layer, mapping, matches, _passes(layer, stiffness), to_register)  # step 5
 
-    return Solved(unfold(layer, mapping, to_unfold), stiffness, passes)  # step 6
+    return Solved(unfold(layer, mapping, to_unfold), stiffness, passes, roomiest is not None)  # step 6
 
 
 def _solve_maps(
@@ -119,6 +136,16 @@ def _solve_maps(
         begin = starting_map(lattice_of(layer, stiffness), layer, initial.reference, motion)
         maps[stiffness] = solve_mapping(layer, begin, matches, stiffness, [initial.reference], part).on(lattice)
     return maps
+
+
+def _solve_folding(
+    registrar: Registrar, initial: Initial, matches: list[Matches], reference: int, progress: Progress
+) -> tuple[LayerMap, list[Matches]]:
+    """Solve the map of a layer that folds, with another reference frame, on matches of its own."""
+    layer, motion = registrar.layer, choose_motion(registrar.layer, initial, matches)
+    seen_from = tuple(np.linalg.inv(motion[reference]) @ one for one in motion)
+    begin = starting_map(lattice_of(layer, FLEXIBLE), layer, reference, seen_from)
+    return solve_folding(registrar, initial.candidates, begin, FLEXIBLE, [reference], progress)
 
 
 def _choose_stiffness(layer: LayerView, maps: dict[Stiffness, LayerMap], progress: Progress) -> Stiffness:

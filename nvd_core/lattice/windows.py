@@ -25,6 +25,7 @@ from nvd_core.lattice.picture.average import layer_picture
 from nvd_core.lattice.picture.photometry import Picture
 from nvd_core.lattice.refine.folds import unfold
 from nvd_core.lattice.refine.registration import register_again
+from nvd_core.lattice.register.folding import solve_folding
 from nvd_core.lattice.register.mapping import RIGID, bending, lattice_of, solve_mapping
 from nvd_core.lattice.register.matches import Registrar
 from nvd_core.lattice.register.spline import Lattice, LayerMap, Nodes
@@ -126,12 +127,12 @@ def _kept_keys(
     progress: Progress,
 ) -> Solved:
     """Load the map of the key frames from the checkpoint, or solve and keep it."""
-    facts, passes = Int64[np.ndarray, "2"], Float64[np.ndarray, "_ 2"]
+    facts, passes = Int64[np.ndarray, "3"], Float64[np.ndarray, "_ 2"]
     kept = parts.load("keys", nodes=lattice.kind_of(keys.count), facts=facts, passes=passes)
     if kept is not None:
         passes = tuple(Pass(float(radius), bool(must_pay)) for radius, must_pay in kept["passes"])
         mapping = LayerMap(int(kept["facts"][0]), lattice, kept["nodes"])
-        return Solved(mapping, bending(keys) if kept["facts"][1] else RIGID, passes)
+        return Solved(mapping, bending(keys) if kept["facts"][1] else RIGID, passes, bool(kept["facts"][2]))
     there = {t: place for place, t in enumerate(visible)}
     between = [motions[there[a] : there[b]] for a, b in pairwise(order)]
     leaps = [FrameMotion(*(_product(models) for models in zip(*some, strict=True))) for some in between]
@@ -140,7 +141,7 @@ def _kept_keys(
         "keys",
         {
             "nodes": solved.mapping.nodes,
-            "facts": np.array([solved.mapping.reference, int(solved.stiffness is not RIGID)]),
+            "facts": np.array([solved.mapping.reference, int(solved.stiffness is not RIGID), int(solved.folds)]),
             "passes": np.array(solved.passes, np.float64).reshape(-1, 2),
         },
     )
@@ -259,8 +260,12 @@ def _solve_window(
     nearest = [np.eye(3) + np.column_stack([_nearest_affine(coarse, one), np.zeros(3)]).T for one in begin.nodes]
     to_match, to_map, to_register, to_unfold = progress.split(50, 15, 33, 2)
     pairs = registrar.pairs
-    matches = list(to_match.track(registrar.matches([chain, nearest], pairs), len(pairs)))
-    mapping = solve_mapping(layer, begin, matches, solved.stiffness, list(keys), to_map).on(lattice)
+    if solved.folds:
+        mapping, matches = solve_folding(registrar, [chain, nearest], begin, solved.stiffness, list(keys), to_match)
+    else:
+        matches = list(to_match.track(registrar.matches([chain, nearest], pairs), len(pairs)))
+        mapping = solve_mapping(layer, begin, matches, solved.stiffness, list(keys), to_map)
+    mapping = mapping.on(lattice)
     for one, part in to_register.each(solved.passes):
         assert picture is not None  # noqa: S101 (our own invariant)
         moved = register_again(layer, mapping, picture, one.radius * layer.size.width, part)

@@ -36,7 +36,7 @@ CPU_S: Final[dict[str, dict[str, float]]] = {
     "mattes": {"plate_px": 7.3e-8},
     "prepare": {"job": 0.0, "plate_px": 1.4e-8, "mask_px": 8.0e-9},
     "cuts": {"working_px": 2.5e-8},
-    "map of an object": {"frame": 0.017, "pair": 0.017, "compared_px": 7.5e-8, "refined_px": 1.1e-6},
+    "map of an object": {"frame": 0.017, "pair": 0.017, "compared_px": 7.5e-8, "fine_px": 3.5e-7, "refined_px": 1.1e-6},
     "map of the background": {"frame": 0.096, "pair": 0.0, "compared_px": 8.3e-7, "refined_px": 3.0e-6},
     "atlas of an object": {"frame": 0.0041, "drawn_px": 2.7e-8},
     "atlas of the background": {"frame": 0.0042, "drawn_px": 9.1e-8},
@@ -44,7 +44,10 @@ CPU_S: Final[dict[str, dict[str, float]]] = {
     "measure": {"plate_px": 5.5e-7, "layer_px": 7.0e-8},
     "report": {"job": 0.30, "tile_px": 3.7e-7},
 }
-"""CPU seconds of each stage over all threads, per unit of :meth:`Needs.amounts`."""
+"""CPU seconds of each stage over all threads, per unit of :meth:`Needs.amounts`.
+
+``fine_px`` is half of what an object that folds takes more than others: whether it does turns out in the job.
+"""
 
 ALONE: Final[dict[str, float]] = {
     "start": 0.67,
@@ -208,6 +211,7 @@ class Needs:
             "pair": pairs,
             "flow_px": count * min(working, _COMPARED_PX),
             "compared_px": pairs * min(working, _COMPARED_PX),
+            "fine_px": pairs * min(working, _COMPARED_PX) * refined,
             "refined_px": working * count * refined,
             "trained_px": working * (self.settings.steps or _SWEEPS * count) * self.layers,
             "map": count * self.layers,

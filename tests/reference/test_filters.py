@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from nvd_core.image.filters import blur, difference, fill_holes, guided_filter
+from nvd_core.image.filters import blur, difference, even_contrast, fill_holes, guided_filter
 
 RNG = np.random.default_rng(7)
 
@@ -21,6 +21,27 @@ def test_a_blur_is_scipys_gaussian(sigma_px: float) -> None:
 def test_a_difference_is_the_mean_over_the_channels() -> None:
     a, b = RNG.random((2, 4, 5, 3), np.float32)
     np.testing.assert_allclose(difference(a, b), np.abs(a - b).mean(axis=-1), rtol=1e-5)
+
+
+def test_even_contrast_has_the_same_mean_and_deviation_everywhere() -> None:
+    """Of the weighted pixels alone; SciPy's Gaussian is the slow twin."""
+    grey = (RNG.random((60, 80), np.float32) * np.linspace(20, 200, 80, dtype=np.float32)).astype(np.float32)
+    weight = np.ones_like(grey)
+    weight[:, 60:] = 0
+    even = even_contrast(grey, weight, 4)
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        blurred, total = (
+            gaussian_filter(one.astype(np.float64), 4, mode="mirror", truncate=6) for one in (values * weight, weight)
+        )
+        return blurred / (total + 1e-3)
+
+    rest = grey - mean(grey)
+    expected = 127 + 45 * rest / np.sqrt(mean(rest**2) + 9)
+    np.testing.assert_allclose(even[:, :64], expected[:, :64], atol=0.5)
+    assert abs(even[:, :20].std() - even[:, 35:55].std()) < 5
+    grey[:, 60:] = 255
+    np.testing.assert_allclose(even_contrast(grey, weight, 4)[:, :55], even[:, :55], atol=1e-2)
 
 
 def test_the_guided_filter_fits_each_window_and_averages_the_fits() -> None:

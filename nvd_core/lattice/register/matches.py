@@ -18,9 +18,19 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from nvd_core.flow.compose import Points, Start
-from nvd_core.flow.dis import Grey, dis_flow, is_consistent
-from nvd_core.image.filters import blur
-from nvd_core.image.geometry import Box, Homography, Positions, is_inside, is_on, pixel_grid, transform, translation
+from nvd_core.flow.dis import Grey, dis_flow, fine_flow, is_consistent
+from nvd_core.image.filters import blur, even_contrast
+from nvd_core.image.geometry import (
+    Box,
+    Homography,
+    Positions,
+    is_inside,
+    is_on,
+    pixel_grid,
+    size_of,
+    transform,
+    translation,
+)
 from nvd_core.image.sample import warp
 from nvd_core.lattice.layer import LayerView
 from nvd_core.runtime.parallel import map_ordered
@@ -34,6 +44,9 @@ _SAMPLES: Final = 700_000
 
 _ENOUGH: Final = 12
 """Fewest points tracked along the user's flow; with fewer, DIS flow matches the two frames instead."""
+
+_CONTRAST_PX: Final = 8.0
+"""Sigma over which contrast is made even for fine flow, flow px."""
 
 _KEPT: Final = 256
 """Pictures at flow size in the cache."""
@@ -57,10 +70,12 @@ class Registrar:
         layer: the layer, at working size.
         offsets: distances of the frames that are matched. Long ones keep the map from following light
             that travels over a surface (measured on a floor under a moving shadow: +2 dB).
+        is_fine: whether flow is found at full size, between pictures of even contrast: for layers that fold.
     """
 
     layer: LayerView
     offsets: tuple[int, ...]
+    is_fine: bool = False
 
     @cached_property
     def scale(self) -> float:
@@ -74,23 +89,25 @@ class Registrar:
         return Size(round(self.layer.size.width * self.scale), round(self.layer.size.height * self.scale))
 
     @cached_property
-    def _to_flow(self) -> Homography:
+    def to_flow(self) -> Homography:
         """Homography from working px to flow px; pixel centres of both are at integers."""
         x, y = self.size.width / self.layer.size.width, self.size.height / self.layer.size.height
         return np.array([[x, 0, 0.5 * x - 0.5], [0, y, 0.5 * y - 0.5], [0, 0, 1]])
 
     @cached_property
-    def _picture(self) -> Callable[[int], Grey]:
+    def picture(self) -> Callable[[int], Grey]:
         """Cached :meth:`_drawn`; the cache spans more frames than the longest distance."""
         return lru_cache(_KEPT)(self._drawn)
 
     def _drawn(self, t: int) -> Grey:
         """Luma of a frame at flow size, grey outside the layer unless the layer fills the frame."""
         luma = cv2.resize(self.layer.luma(t), self.size, interpolation=cv2.INTER_AREA)
-        if self.layer.fills_frame:
+        if self.layer.fills_frame and not self.is_fine:
             return luma
-        alpha = cv2.resize(self.layer.alpha[t], self.size, interpolation=cv2.INTER_AREA)
-        share = blur(alpha.astype(np.float32) / 255, 1.5)
+        alpha = cv2.resize(self.layer.alpha[t], self.size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        if self.is_fine:
+            luma = np.clip(even_contrast(luma.astype(np.float32), alpha, _CONTRAST_PX), 0, 255)
+        share = blur(alpha, 1.5)
         return (luma * share + 127 * (1 - share)).astype(np.uint8)
 
     def between(self, a: int, b: int, guesses: Sequence[Homography], stride_px: float) -> Matches:
@@ -129,33 +146,42 @@ class Registrar:
 
     def _compared(self, a: int, b: int, guesses: Sequence[Homography], stride_px: float) -> Matches:
         """Match two frames by DIS flow."""
-        box = self._crop(a)
+        box = self.crop(a)
         stride = max(1, round(stride_px * self.scale))
         points_b, sure = self._flow(a, b, box, guesses, stride)
-        in_flow_px = _grid_of(box.size, stride).reshape(-1, 2).astype(np.float64) + np.array([box.left, box.top])
-        points_a = transform(np.linalg.inv(self._to_flow), in_flow_px).astype(np.float32)
-        keep = sure & self._shown(a, points_a) & self._shown(b, points_b)
+        points_a = self.grid_of(box, stride)
+        return self.shown(Matches(a, points_a[sure], b, points_b[sure]))
+
+    def shown(self, found: Matches) -> Matches:
+        """Keep the matches that lie in the layer's core in both frames."""
+        a, points_a, b, points_b = found
+        keep = self._shown(a, points_a) & self._shown(b, points_b)
         return Matches(a, points_a[keep], b, points_b[keep])
 
-    def _crop(self, t: int) -> Box:
+    def crop(self, t: int) -> Box:
         """The layer's box with a margin, flow px."""
         corners = np.array(self.layer.box(t), dtype=np.float64).reshape(2, 2)
-        left, top, right, bottom = transform(self._to_flow, corners).ravel()
+        left, top, right, bottom = transform(self.to_flow, corners).ravel()
         margin = 8 + 0.12 * max(right - left, bottom - top)
         box = Box(int(left), int(top), math.ceil(right), math.ceil(bottom))
         return box.pixels_within(self.size, margin, least=48)
+
+    def grid_of(self, box: Box, stride: int) -> Points:
+        """Points of a grid over a box of flow px, working px."""
+        in_flow_px = _grid_of(box.size, stride).reshape(-1, 2).astype(np.float64) + np.array([box.left, box.top])
+        return transform(np.linalg.inv(self.to_flow), in_flow_px).astype(np.float32)
 
     def _flow(
         self, a: int, b: int, box: Box, guesses: Sequence[Homography], stride: int
     ) -> tuple[Points, Bool[np.ndarray, " match"]]:
         """Position in frame ``b`` (working px) of a grid over the box in ``a`` (flow px), and its cross-check."""
-        source = np.ascontiguousarray(self._picture(a)[box.slices])
+        source = np.ascontiguousarray(self.picture(a)[box.slices])
         corner = translation(np.array([box.left, box.top]))
 
         def moved(guess: Homography) -> tuple[float, Homography, Grey]:
-            from_box = self._to_flow @ guess @ np.linalg.inv(self._to_flow) @ corner
+            from_box = self.to_flow @ guess @ np.linalg.inv(self.to_flow) @ corner
             picture = cv2.warpPerspective(
-                self._picture(b),
+                self.picture(b),
                 from_box,
                 box.size,
                 flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
@@ -164,12 +190,19 @@ class Registrar:
             return float(cv2.norm(source, picture, cv2.NORM_L1)), from_box, picture
 
         _, from_box, target = min(map(moved, guesses), key=lambda result: result[0])
-        forward, backward = dis_flow(source, target), dis_flow(target, source)
-        forward = _on_grid(forward, stride)
-        met = _grid_of(box.size, stride) + forward
-        sure = is_consistent(forward, warp(backward, met, outside=0)) & is_inside(met, box.size)
-        back_to_work = np.linalg.inv(self._to_flow) @ from_box
+        met, sure = self.met(source, target, stride)
+        back_to_work = np.linalg.inv(self.to_flow) @ from_box
         return transform(back_to_work, met.reshape(-1, 2).astype(np.float64)).astype(np.float32), sure.ravel()
+
+    def met(
+        self, source: Grey, target: Grey, stride: int
+    ) -> tuple[Float32[np.ndarray, "row column 2"], Bool[np.ndarray, "row column"]]:
+        """Where flow from one picture to another of the same size leads from a grid, px, and its cross-check."""
+        flow, size = fine_flow if self.is_fine else dis_flow, size_of(source)
+        forward, backward = flow(source, target), flow(target, source)
+        forward = _on_grid(forward, stride)
+        met = _grid_of(size, stride) + forward
+        return met, is_consistent(forward, warp(backward, met, outside=0)) & is_inside(met, size)
 
     def _shown(self, t: int, points: Points) -> Bool[np.ndarray, " match"]:
         """Whether each point lies in the layer's core in a frame."""
@@ -182,8 +215,7 @@ class Registrar:
             motions: candidate motions of the clip, each a homography to the reference frame for every frame.
             pairs: :attr:`pairs`, and maybe more.
         """
-        area = float(self.layer.areas_px[list(self.layer.visible)].mean())
-        stride_px = max(2.0, math.sqrt(area * len(self.pairs) / _SAMPLES))
+        stride_px = self.stride_px(len(pairs) if self.is_fine else len(self.pairs))
 
         def match(job: tuple[int, int]) -> Matches:
             a, b = job
@@ -197,6 +229,11 @@ class Registrar:
                     compared.remove((found.frame_a, found.frame_b))
                     yield found
         yield from map_ordered(match, compared)
+
+    def stride_px(self, pairs: int) -> float:
+        """Spacing of matches, working px, when so many pairs of frames are matched."""
+        area = float(self.layer.areas_px[list(self.layer.visible)].mean())
+        return max(2.0, math.sqrt(area * pairs / _SAMPLES))
 
     @cached_property
     def pairs(self) -> list[tuple[int, int]]:
