@@ -120,7 +120,8 @@ def accept(job: Job, folder: Path, tell: Tell, *, resume: bool, replaces: bool, 
     """
     if not job.clip:
         raise UsageError("The job names no clip", hint="Write it as clip = 'PATH'.")
-    for choice in (job.settings.find, job.settings.carry, job.settings.solver):
+    settings = job.settings
+    for choice in (settings.find, settings.carry, settings.solver, settings.flow, *(mask.path for mask in job.masks)):
         choice.check(job)
     solve = job.settings.solver.open()
     check_folder(folder)

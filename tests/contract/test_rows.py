@@ -19,7 +19,7 @@ from nvd_core.lattice.solve import solve
 from nvd_core.masks.files import MaskFiles, open_files
 from nvd_core.result.decomposition import Decomposition
 from nvd_core.roto.discover import Found
-from nvd_core.spec.choices import AtPath, Cost, Text
+from nvd_core.spec.choices import AtPath, Choice, Cost, Text
 from nvd_core.spec.choices.amounts import FrameRange, MemoryBudget
 from nvd_core.spec.choices.finders import FINDERS, Finder, Mask2Former, MaskRcnn, Moving, Nothing
 from nvd_core.spec.choices.flow_sources import FLOW_SOURCES, Dis, FlowFiles, FlowSource, Raft
@@ -173,14 +173,23 @@ def test_a_new_start_and_a_new_mask_source_run_from_the_command_line(
     assert (manifest.names, manifest.settings["start"]) == (("sign", "background"), "unmoved")
 
 
+@pytest.mark.parametrize(
+    ("row", "flag"), [(Middle, "--find=middle"), (Still, "--flow=still:here"), (Beside, "--mask=sign=beside")]
+)
 def test_new_rows_are_checked_before_the_job(
-    rows: None, demo: DemoClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    row: type[Choice],
+    flag: str,
+    rows: None,
+    demo: DemoClip,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    def check(self: Finder, job: object) -> None:
+    def check(self: Choice, job: object) -> None:
         raise UsageError("It is too dark to find anything", hint="Light the set.")
 
-    monkeypatch.setattr(Middle, "check", check)
-    assert nvd(monkeypatch, "decompose", demo.frames, "--find=middle", "-o", tmp_path / "out") == 2
+    monkeypatch.setattr(row, "check", check)
+    assert nvd(monkeypatch, "decompose", demo.frames, flag, "-o", tmp_path / "out") == 2
     assert "too dark" in capfd.readouterr().err
     assert not (tmp_path / "out").exists()
 
