@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from nvd_core import __version__
 from nvd_core.shot import Shot
-from nvd_core.spec.choices.mask_origins import ClipAlpha
 from nvd_core.spec.settings import Job, Settings, plain, settings_with_paths
 
 _PARTS: Final = {
@@ -25,9 +24,8 @@ _PARTS: Final = {
 
 def fingerprint_of(job: Job, shot: Shot) -> str:
     """Fingerprint of a job as JSON: equal for equal program, frames, contents of files, layers and settings."""
-    by_content = {"find": job.settings.find.name, "carry": job.settings.carry.name, "flow": "dis"}
-    settings = telling(job.settings) | by_content  # files count by content, wherever they lie
-    layers = [[mask.name, isinstance(mask.path, ClipAlpha), mask.locked] for mask in job.masks]
+    settings = plain(settings_with_paths(job.settings, _nowhere)) | {"memory": ""}
+    layers = [[mask.name, str(mask.path.placed(_nowhere)), mask.locked] for mask in job.masks]
     parts = {"program": __version__, "numbers": list(shot.numbers), "layers": layers, "settings": settings}
     return json.dumps(parts | dict(shot.parts), sort_keys=True)
 
@@ -40,6 +38,11 @@ def difference(former: str, now: str) -> str:
     except (ValueError, AttributeError):
         return "No part of this job has been solved yet"
     return f"{changed} is not as it was when the job was cut off, so that what was solved does not fit"
+
+
+def _nowhere(_: str) -> str:
+    """Leave a path out: files count by content, wherever they lie."""
+    return ""
 
 
 def telling(settings: Settings) -> dict[str, Any]:
