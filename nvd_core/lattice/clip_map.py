@@ -1,7 +1,7 @@
 """Solve one layer's map over up to a window of frames: steps 1 to 6 of docs/method.md.
 
 Step 1 comes twice: between neighbouring frames, whose motion step 2 chains; then between frames further apart, which
-that motion warps onto each other.
+that motion warps onto each other. For a layer that folds it comes again, by fine flow (``register.folding``).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Solve a layer's map, long clips by key frames first and then the frames between them, window by window.
 
 The key frames are spread over the whole clip and solved together, as any clip is, so that all frames share one
-reference plane and one picture, and nothing drifts. A window holds its key frames, starts from their maps and the
-frame-to-frame motion, and is registered to the picture of the key frames. Windows overlap, and are cross-faded there.
+reference plane and one picture, and nothing drifts. A window keeps the maps of its key frames, starts from them
+and the frame-to-frame motion, and is registered to the picture of the key frames. Windows overlap, and are cross-faded
+there.
 """
 
 from __future__ import annotations

@@ -33,7 +33,10 @@ _DOUBT: Final = 8.0
 
 
 def mean_error(layer: LayerView, mapping: LayerMap, picture: Picture, progress: Progress = SILENT) -> float:
-    """Mean photometric error of the picture over all frames that show the layer, 0 to 40 of 255."""
+    """Mean photometric error of the picture over all frames that show the layer, 0 to 40 of 255.
+
+    Frames of which the picture covers less than a quarter are left out; NaN if none is left.
+    """
 
     def error(t: int) -> float:
         box = layer.box(t)

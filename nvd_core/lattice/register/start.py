@@ -1,8 +1,8 @@
 """Step 2, start: choose a reference frame, and estimate one homography to it from every frame.
 
-Homographies are chained from frame to frame. Where the chain breaks (occlusion) or drifts, a homography
-from SIFT features matched to the reference frame replaces it, in each frame where its photometric error
-is lower.
+Homographies are chained from frame to frame: to the first frame that shows the layer, until the reference frame is
+chosen. Where the chain breaks (occlusion) or drifts, a homography from SIFT features matched to the reference frame
+replaces it, in each frame where its photometric error is lower.
 """
 
 from __future__ import annotations
@@ -170,7 +170,12 @@ def chained(visible: Sequence[int], motions: Sequence[Homography]) -> dict[int, 
 
 
 def choose_reference(layer: LayerView, chained: dict[int, Homography]) -> int:
-    """Choose the frame that overlaps most with all frames, weighted by the square root of the layer's area in it."""
+    """Choose the frame that overlaps most with all frames, weighted by the square root of the layer's area in it.
+
+    Args:
+        layer: the layer.
+        chained: homographies to the first frame that shows it, see :func:`chained`.
+    """
     spacing = max(4, round(math.sqrt(float(layer.areas_px.max()) / 400)))
     points = {t: np.argwhere(layer.inside(t)[::spacing, ::spacing])[:, ::-1] * float(spacing) for t in layer.visible}
 
