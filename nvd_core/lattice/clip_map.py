@@ -114,7 +114,7 @@ def solve_together(
     may_fold = stiffness is FLEXIBLE and quality.refines and not layer.fills_frame
     roomiest = roomiest_frame(layer, mapping) if may_fold else None
     if roomiest is not None:
-        mapping, matches = _solve_folding(registrar, initial, matches, roomiest, to_fold)  # step 3 once more
+        mapping, matches = _solve_folding(registrar, initial, matches, pairs, roomiest, to_fold)  # step 3 once more
         mapping = mapping.on(lattice)
 
     if layer.fills_frame:
@@ -139,13 +139,18 @@ def _solve_maps(
 
 
 def _solve_folding(
-    registrar: Registrar, initial: Initial, matches: list[Matches], reference: int, progress: Progress
+    registrar: Registrar,
+    initial: Initial,
+    matches: list[Matches],
+    pairs: Sequence[tuple[int, int]],
+    reference: int,
+    progress: Progress,
 ) -> tuple[LayerMap, list[Matches]]:
     """Solve the map of a layer that folds, with another reference frame, on matches of its own."""
     layer, motion = registrar.layer, choose_motion(registrar.layer, initial, matches)
     seen_from = tuple(np.linalg.inv(motion[reference]) @ one for one in motion)
     begin = starting_map(lattice_of(layer, FLEXIBLE), layer, reference, seen_from)
-    return solve_folding(registrar, initial.candidates, begin, FLEXIBLE, [reference], progress)
+    return solve_folding(registrar, initial.candidates, pairs, begin, FLEXIBLE, [reference], progress)
 
 
 def _choose_stiffness(layer: LayerView, maps: dict[Stiffness, LayerMap], progress: Progress) -> Stiffness:

@@ -262,7 +262,9 @@ def _solve_window(
     to_match, to_map, to_register, to_unfold = progress.split(50, 15, 33, 2)
     pairs = registrar.pairs
     if solved.folds:
-        mapping, matches = solve_folding(registrar, [chain, nearest], begin, solved.stiffness, list(keys), to_match)
+        mapping, matches = solve_folding(
+            registrar, [chain, nearest], pairs, begin, solved.stiffness, list(keys), to_match
+        )
     else:
         matches = list(to_match.track(registrar.matches([chain, nearest], pairs), len(pairs)))
         mapping = solve_mapping(layer, begin, matches, solved.stiffness, list(keys), to_map)

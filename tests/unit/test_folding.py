@@ -11,7 +11,7 @@ from support import texture
 from nvd_core.image.geometry import pixel_grid
 from nvd_core.image.sample import warp
 from nvd_core.lattice.layer import LayerView
-from nvd_core.lattice.register.folding import matches_through, roomiest_frame, solve_folding, squeezed_shares
+from nvd_core.lattice.register.folding import matches_through, roomiest_frame, solve_folding
 from nvd_core.lattice.register.mapping import FLEXIBLE, lattice_of, solve_mapping, starting_map
 from nvd_core.lattice.register.matches import Matches, Registrar
 from nvd_core.lattice.register.spline import LayerMap
@@ -84,22 +84,34 @@ def test_a_layer_that_bends_is_solved_nearer_to_the_truth(cloth: LayerView) -> N
     registrar, still = Registrar(cloth, (1, 2, 4, 8)), [np.eye(3)] * COUNT
     begin = starting_map(lattice_of(cloth, FLEXIBLE), cloth, 0, tuple(still))
     usual = solve_mapping(cloth, begin, list(registrar.matches([still], registrar.pairs)), FLEXIBLE, [0])
-    anew, matches = solve_folding(registrar, [still], begin, FLEXIBLE, [0], SILENT)
-    assert {one.frame_b - one.frame_a for one in matches} == {1, 2, 4, 8}
+    anew, matches = solve_folding(registrar, [still], registrar.pairs, begin, FLEXIBLE, [0], SILENT)
+    assert {one.frame_b - one.frame_a for one in matches} >= {1, 2, 4}
     assert _wrong_px(anew) < 0.7 * _wrong_px(usual)
     assert _wrong_px(anew) < 0.3
 
 
 def test_a_layer_that_folds_gets_a_frame_with_room(cloth: LayerView) -> None:
-    """In the first frame, most of the surface is squeezed; all others show it evenly."""
+    """In the first frame, three quarters of the surface lie in one of the picture; all others show it evenly."""
     lattice = lattice_of(cloth, FLEXIBLE)
     even = LayerMap(0, lattice, np.zeros((COUNT, lattice.rows, lattice.columns, 2), np.float32))
-    assert max(squeezed_shares(cloth, even).values()) < 0.01
     assert roomiest_frame(cloth, even) is None
 
-    pressed, across = even.nodes.copy(), lattice.positions()[..., 0].clip(16, SIZE.width - 16)
-    pressed[0, ..., 0] = 16 + 128 * ((across - 16) / 128) ** 8 - across
-    folded = LayerMap(0, lattice, pressed)
-    assert 0.2 < squeezed_shares(cloth, folded)[0] < 0.8
-    assert roomiest_frame(cloth, folded) != 0
+    pressed, across = even.nodes.copy(), lattice.positions()[..., 0]
+    pressed[0, ..., 0] = np.interp(across, (16, 112, 144), (16, 48, 144)) - across
+    assert roomiest_frame(cloth, LayerMap(0, lattice, pressed)) in range(1, COUNT)
     assert roomiest_frame(cloth, LayerMap(1, lattice, pressed)) is None
+
+
+def test_a_small_object_that_moves_or_comes_nearer_does_not_fold() -> None:
+    places = pixel_grid(SIZE)
+    alpha = np.zeros((COUNT, SIZE.height, SIZE.width), np.uint8)
+    nodes = []
+    for t in range(COUNT):
+        zoom, shift = 1 + 0.12 * t, 0.3 * t
+        alpha[t][(np.abs(places - (60 + shift, 50)) < 15 * zoom).all(axis=-1)] = 255
+        nodes.append(lambda at, zoom=zoom, shift=shift: (at - (60 + shift, 50)) / zoom + (60, 50) - at)
+    layer = LayerView(np.zeros((*alpha.shape, 3), np.uint8), alpha)
+    lattice = lattice_of(layer, FLEXIBLE)
+    moved = np.stack([one(lattice.positions()) for one in nodes]).astype(np.float32)
+    for t in range(COUNT):
+        assert roomiest_frame(layer, LayerMap(t, lattice, moved)) is None

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float, Float32
 
 from nvd_core.image.geometry import Homography, Positions, is_inside, transform
 from nvd_core.image.sample import warp
@@ -25,18 +25,18 @@ from nvd_core.runtime.parallel import map_ordered
 from nvd_core.runtime.progress import Progress
 
 _NEAR: Final = 2
-"""Frames over which a homography is enough of a start for flow."""
-
-_EVERY: Final = 2
-"""Of frames further apart, every so manieth is matched: fine flow is slow, and one match over many frames holds all."""
+"""Largest distance of two frames at which a homography is enough of a start for flow."""
 
 _SPARSE: Final = 64
 """Every so manieth pixel is asked how far the surface reaches."""
 
-_CELLS: Final = 48
-"""Cells along either side of the surface in which it is looked at how large frames show it."""
+_PARTS: Final = 48
+_LEAST_PART_PX: Final = 5.0
+"""Most parts along either side of the surface in which it is looked at how large frames show it, and their least side:
+in smaller ones the number of pixels is chance."""
 
 _SQUEEZED: Final = 0.4
+"""Size in a frame, as a part of that in the frames that show a part best, below which it is squeezed."""
 
 _FOLDS_IF_ABOVE: Final = 0.2
 """Share of the surface that is squeezed in the reference frame, above which a layer is solved as one that folds.
@@ -47,32 +47,41 @@ _FARTHEST: Final = 13.0
 
 
 def roomiest_frame(layer: LayerView, mapping: LayerMap) -> int | None:
-    """Choose the frame that squeezes least of a layer's surface, if the layer folds; None otherwise."""
-    shares = squeezed_shares(layer, mapping)
-    return min(shares, key=lambda t: shares[t]) if shares[mapping.reference] > _FOLDS_IF_ABOVE else None
+    """Choose the frame that squeezes least of a layer's surface, if the layer folds; None otherwise.
 
-
-def squeezed_shares(layer: LayerView, mapping: LayerMap) -> dict[int, float]:
-    """For each frame that shows the layer, the share of its surface that is squeezed there or hidden, 0 to 1.
-
-    A part of the reference plane counts as squeezed where it covers less than 0.4 of the pixels that it covers in the
-    frames that show it best.
+    Whether it folds is asked of the map's reference frame, as seen from where its surface has its usual size.
     """
+    pixels = _pixels_of_parts(layer, mapping)
+    best = np.percentile(pixels, 90, axis=0)
+    zoom = pixels.sum(axis=1) / max(1, best.sum())
+    if _squeezed(pixels, best, zoom)[layer.visible.index(mapping.reference)] <= _FOLDS_IF_ABOVE:
+        return None
+    return layer.visible[int(np.argmin(_squeezed(pixels, best, np.ones_like(zoom))))]
+
+
+def _pixels_of_parts(layer: LayerView, mapping: LayerMap) -> Float[np.ndarray, "frame part"]:
+    """Count the pixels by which each frame that shows the layer shows each part of its surface."""
 
     def shown(t: int) -> Float32[np.ndarray, "pixel 2"]:
         return mapping.positions(t)[layer.inside(t)]
 
     low, high = np.percentile(np.concatenate([shown(t)[::_SPARSE] for t in layer.visible]), (0.5, 99.5), axis=0)
-    edges = [np.linspace(start, end, _CELLS + 1) for start, end in zip(low, high, strict=True)]
-    pixels = np.stack([np.histogram2d(*shown(t).T, bins=edges)[0].ravel() for t in layer.visible])
-    best = np.percentile(pixels, 90, axis=0)
-    squeezed = pixels < _SQUEEZED * best
-    return dict(zip(layer.visible, (squeezed @ best / max(1, best.sum())).tolist(), strict=True))
+    counts = [int(np.clip(side / _LEAST_PART_PX, 1, _PARTS)) for side in high - low]
+    edges = [np.linspace(start, end, many + 1) for start, end, many in zip(low, high, counts, strict=True)]
+    return np.stack([np.histogram2d(*shown(t).T, bins=edges)[0].ravel() for t in layer.visible])
+
+
+def _squeezed(
+    pixels: Float[np.ndarray, "frame part"], best: Float[np.ndarray, " part"], zoom: Float[np.ndarray, " frame"]
+) -> Float[np.ndarray, " frame"]:
+    """Share of the surface that each frame shows far smaller than the frames that show it best, or not at all."""
+    return (pixels < _SQUEEZED * best * zoom[:, None]) @ best / max(1, best.sum())
 
 
 def solve_folding(
     registrar: Registrar,
     motions: Sequence[Sequence[Homography]],
+    pairs: Sequence[tuple[int, int]],
     begin: LayerMap,
     stiffness: Stiffness,
     held: Sequence[int],
@@ -82,8 +91,9 @@ def solve_folding(
 
     Args:
         registrar: matcher of the layer.
-        motions: candidate motions of the clip, each a homography to the reference frame for every frame.
-        begin: starting map and prior.
+        motions: candidate motions of the clip, each a homography to a common frame for every frame.
+        pairs: of frames to match. Of those further apart than two frames, half are: fine flow is slow.
+        begin: starting map, and prior of the first round; its map is that of the second.
         stiffness: how far the layer may deform.
         held: frames that keep their start.
         progress: of solving.
@@ -92,8 +102,8 @@ def solve_folding(
         The map, and the matches that it was solved on.
     """
     fine = replace(registrar, is_fine=True)
-    near = [(a, b) for a, b in fine.pairs if b - a <= _NEAR]
-    far = [(a, b) for a, b in fine.pairs if b - a > _NEAR and a % _EVERY == 0]
+    near = [(a, b) for a, b in pairs if b - a <= _NEAR]
+    far = sorted(pair for pair in pairs if pair[1] - pair[0] > _NEAR)[::2]
     to_match, to_map, to_match_again, to_map_again = progress.split(50, 12, 26, 12)
 
     first = list(to_match.track(fine.matches(motions, near + far), len(near) + len(far)))
