@@ -55,6 +55,10 @@ class MaskFiles:
     unchanged: Unchanged = field(default_factory=Unchanged)
     cautions: tuple[Caution, ...] = ()
 
+    def files(self, numbers: Iterable[int]) -> list[Path]:
+        """List the files of these frames' masks, each once."""
+        return list(dict.fromkeys(self.pictures[number] for number in numbers)) if self.pictures else [self.path]
+
     def frames(self, numbers: Iterable[int]) -> Iterator[Matte]:
         """Read the matte of each frame, 0 to 1, at the plate's size.
 

@@ -6,6 +6,7 @@ import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, final
 
@@ -53,7 +54,7 @@ class Shot:
         sha256: digest of the content of clip, masks and the user's flow.
         at_once: plates at their own size in work at a time, which bounds memory.
         flow: the user's flow; None where flow is computed.
-        parts: digests of the content of clip, masks and the user's flow, by these names.
+        parts: digests of the content of ``clip``, of each of the ``masks``, and of the user's ``flow``.
     """
 
     clip: Clip
@@ -64,7 +65,7 @@ class Shot:
     sha256: str
     at_once: int = WORKERS
     flow: GivenFlow | None = None
-    parts: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, str | list[str]] = field(default_factory=dict)
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -150,18 +151,16 @@ def prepare(
             )
         if caution := faint(f"The mask of {name}", peak):
             progress.tell(caution)
-    files: dict[str, Iterable[Path]] = {"clip": files_of(clip.info, numbers), "masks": [], "flow": []}
-    for source in mattes.sources:
-        pictures = [source.pictures[number] for number in numbers] if source.pictures else [source.path]
-        files["masks"] = [*files["masks"], *dict.fromkeys(pictures)]
     if flow is not None:
-        files["flow"] = flow.files
         for file in flow.files:
             clip.info.unchanged.check(file)  # so that the content digested below is the content read
         given = read_flow(flow, frames, folder, at_once, reading_flow)
-    digests = {name: _digests(some, clip.info.unchanged) for name, some in files.items()}
-    parts = {name: _digest(some) for name, some in digests.items()}
-    sha256 = _digest(one for some in digests.values() for one in some)
+    unchanged = clip.info.unchanged
+    plates = _digests(files_of(clip.info, numbers), unchanged)
+    masks = [_digests(source.files(numbers), unchanged) for source in mattes.sources]
+    flows = _digests(flow.files if flow else (), unchanged)
+    parts = {"clip": _digest(plates), "masks": [_digest(one) for one in masks], "flow": _digest(flows)}
+    sha256 = _digest(chain(plates, *masks, flows))
     return Shot(clip, mattes, numbers, frames, tuple(alphas), sha256, at_once, given, parts)
 
 
