@@ -35,7 +35,7 @@ from nvd_core.runtime.parallel import WORKERS
 from nvd_core.runtime.progress import SILENT, Progress, Tell
 from nvd_core.runtime.writer import occupied
 from nvd_core.shot import Shot, prepare
-from nvd_core.shot.fingerprint import difference, fingerprint_of, telling
+from nvd_core.shot.fingerprint import difference, fingerprint_of
 from nvd_core.shot.previews import preview_masks
 from nvd_core.shot.solution import Solution
 from nvd_core.spec.choices.mask_origins import MaskPath
@@ -58,7 +58,7 @@ from nvd_core.spec.mask_record import forget_masks, unless_refused
 from nvd_core.spec.path_safety import check_plain
 from nvd_core.spec.protocol import Caution, Done, Event, Metric, encode
 from nvd_core.spec.run_record import RunRecord
-from nvd_core.spec.settings import Job, MaskSource, working_lines
+from nvd_core.spec.settings import Job, MaskSource, facts_of, working_lines
 from nvd_core.spec.versions import former_version, is_staged
 
 
@@ -298,7 +298,7 @@ def _export(
         layers=shot.layers,
         atlas_files=atlases,
         original_files=atlases,
-        settings=telling(job.settings),
+        settings=facts_of(job, lambda named: str(Path(named).absolute()))["settings"],
         solution=solution.record,
         masks=tuple(_mask_entry(mask, folder) for mask in job.masks),
         versions={"nvd_core": __version__, **solution.versions},

@@ -44,7 +44,7 @@ from nvd_core.spec.errors import InputError
 from nvd_core.spec.folder import checkpoint_path, sha256
 from nvd_core.spec.mask_record import Record, picture_name
 from nvd_core.spec.protocol import Caution
-from nvd_core.spec.settings import MaskSource, Settings
+from nvd_core.spec.settings import MaskSource, Settings, nowhere
 
 _LINES: Final = 480
 """Most lines of the working size."""
@@ -205,7 +205,11 @@ def _digest(wanted: Wanted, plates: Mapping[str, str], used: Mapping[str, Mappin
     facts = [__version__, plates, list(wanted.numbers), keys, changed]
     facts += [] if wanted.masks else [wanted.settings.window]
     makers = ([] if wanted.masks else [wanted.settings.find]) + [wanted.settings.carry]
-    facts += [[one.name, digest_of(one.files(), unchanged)] for one in makers if one not in (Moving(), Motion())]
+    facts += [
+        [str(one.placed(nowhere)), digest_of(one.files(), unchanged)]
+        for one in makers
+        if one not in (Moving(), Motion())
+    ]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

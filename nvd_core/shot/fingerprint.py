@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from nvd_core import __version__
 from nvd_core.shot import Shot
-from nvd_core.spec.settings import Job, Settings, plain, settings_with_paths
+from nvd_core.spec.settings import Job, facts_of, nowhere
 
 _PARTS: Final = {
     "program": "The program",
     "clip": "The clip",
     "numbers": "The range",
     "masks": "A mask",
-    "layers": "The objects",
+    "layers": "An object",
     "flow": "The optical flow",
     "settings": "A setting",
 }
@@ -24,10 +23,9 @@ _PARTS: Final = {
 
 def fingerprint_of(job: Job, shot: Shot) -> str:
     """Fingerprint of a job as JSON: equal for equal program, frames, contents of files, layers and settings."""
-    settings = plain(settings_with_paths(job.settings, _nowhere)) | {"memory": ""}
-    layers = [[mask.name, str(mask.path.placed(_nowhere)), mask.locked] for mask in job.masks]
-    parts = {"program": __version__, "numbers": list(shot.numbers), "layers": layers, "settings": settings}
-    return json.dumps(parts | dict(shot.parts), sort_keys=True)
+    facts = facts_of(job, nowhere)
+    own = {"program": __version__, "numbers": list(shot.numbers), "layers": facts["masks"]}
+    return json.dumps(own | {"settings": facts["settings"]} | dict(shot.parts), sort_keys=True)
 
 
 def difference(former: str, now: str) -> str:
@@ -38,14 +36,3 @@ def difference(former: str, now: str) -> str:
     except (ValueError, AttributeError):
         return "No part of this job has been solved yet"
     return f"{changed} is not as it was when the job was cut off, so that what was solved does not fit"
-
-
-def _nowhere(_: str) -> str:
-    """Leave a path out: files count by content, wherever they lie."""
-    return ""
-
-
-def telling(settings: Settings) -> dict[str, Any]:
-    """Settings that results depend on, with absolute paths."""
-    base = Path.cwd()
-    return plain(settings_with_paths(settings, lambda named: str(base / named))) | {"memory": ""}

@@ -11,7 +11,7 @@ from pathlib import Path
 from nvd_core.spec.errors import InputError
 from nvd_core.spec.folder import begun_path, write_json
 from nvd_core.spec.path_safety import check_plain
-from nvd_core.spec.settings import Job, plain, with_paths
+from nvd_core.spec.settings import Job, facts_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,4 @@ class RunRecord:
 
 def asked(job: Job) -> str:
     """Digest of a job: equal for equal clip, masks and settings by absolute path, whatever those files contain now."""
-    facts = plain(replace(with_paths(job, os.path.abspath), shown=None))
-    facts["settings"]["memory"] = ""
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(facts_of(job, os.path.abspath), sort_keys=True).encode()).hexdigest()

@@ -263,14 +263,25 @@ def plain(value: Any) -> Any:  # noqa: ANN401 (a job, or a part of one)
 def with_paths(job: Job, placed: Callable[[str], str]) -> Job:
     """Copy a job with every path replaced by a function, for example made absolute."""
     masks = tuple(replace(mask, path=mask.path.placed(placed)) for mask in job.masks)
-    return replace(
-        job, clip=job.clip and placed(job.clip), masks=masks, settings=settings_with_paths(job.settings, placed)
-    )
+    settings = replace(job.settings, **{name: getattr(job.settings, name).placed(placed) for name in KINDS})
+    return replace(job, clip=job.clip and placed(job.clip), masks=masks, settings=settings)
 
 
-def settings_with_paths(settings: Settings, placed: Callable[[str], str]) -> Settings:
-    """Copy settings with every path replaced by a function."""
-    return replace(settings, **{name: getattr(settings, name).placed(placed) for name in KINDS})
+def facts_of(job: Job, placed: Callable[[str], str]) -> dict[str, Any]:
+    """Collect all that a job's result depends on, as plain values: everything but memory and how the clip is shown.
+
+    Args:
+        job: clip, masks and settings.
+        placed: replaces every path; :func:`nowhere` where files are told by their content.
+    """
+    facts = plain(replace(with_paths(job, placed), shown=None))
+    facts["settings"]["memory"] = ""
+    return facts
+
+
+def nowhere(_: str) -> str:
+    """Leave a path out."""
+    return ""
 
 
 def has_to_find(masks: Collection[MaskSource], frames: int, settings: Settings) -> bool:

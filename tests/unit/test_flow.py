@@ -26,7 +26,7 @@ from nvd_core.spec.choices.flow_sources import FlowSource
 from nvd_core.spec.conventions import Size
 from nvd_core.spec.errors import InputError, SetupError, UsageError
 from nvd_core.spec.protocol import Event
-from nvd_core.spec.settings import Settings, settings_with_paths
+from nvd_core.spec.settings import Job, Settings, with_paths
 
 CENTRE, TURN = np.array([80.0, 48.0]), np.deg2rad(3)
 
@@ -225,7 +225,8 @@ def test_flow_that_points_the_wrong_way_is_refused(tmp_path: Path):
 
 def test_a_path_in_a_job_is_relative_to_it(tmp_path: Path):
     def located(flow: str) -> str:
-        return str(settings_with_paths(Settings.of(flow=flow), lambda named: str(tmp_path / named)).flow)
+        job = Job(settings=Settings.of(flow=flow))
+        return str(with_paths(job, lambda named: str(tmp_path / named)).settings.flow)
 
     assert located("dis") == "dis"
     assert located("raft:w.pth") == f"raft:{tmp_path / 'w.pth'}"
