@@ -24,7 +24,7 @@ import OpenEXR
 
 import nvd_core.lattice.solve  # noqa: F401 (a job imports it when it comes to it)
 from nvd_core.clip.pictures import read_rgb
-from nvd_core.export.stmap import write_stmaps
+from nvd_core.export.exporters import run_exporter
 from nvd_core.faces.demo_clip import write_clip
 from nvd_core.image.colour import to_linear
 from nvd_core.image.exr import rgba_channels, write_exr
@@ -87,7 +87,7 @@ def cases(place: Path) -> dict[str, Case]:
         return Case(before, run, partial(decompose, new, resume=True), sacred, former)
 
     def export(folder: Path) -> None:
-        for _ in write_stmaps(Decomposition.open(folder)):
+        for _ in run_exporter(Decomposition.open(folder), "stmap"):
             pass
 
     return {

@@ -22,13 +22,16 @@ if TYPE_CHECKING:
         NvdError,
         Settings,
         decompose,
+        export_as,
         open,  # noqa: A004 (as PIL.Image has it; used with the package's name)
         render,
         score,
         write,
     )
 
-__all__ = ["Decomposition", "MaskSource", "NvdError", "Settings", "decompose", "open", "render", "score", "write"]
+__all__ = [
+    "Decomposition", "MaskSource", "NvdError", "Settings", "decompose", "export_as", "open", "render", "score", "write",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:

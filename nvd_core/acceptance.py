@@ -22,7 +22,7 @@ from nvd_core.spec.errors import InputError, UsageError
 from nvd_core.spec.folder import checkpoint_path, contents, is_ours
 from nvd_core.spec.forecast import Needs
 from nvd_core.spec.layer_names import check_names
-from nvd_core.spec.path_safety import check_plain, refuse_inside
+from nvd_core.spec.path_safety import check_plain, own_names, refuse_inside
 from nvd_core.spec.protocol import Caution
 from nvd_core.spec.run_record import RunRecord, asked
 from nvd_core.spec.settings import Job, Shown, has_to_find
@@ -149,7 +149,7 @@ def accept(job: Job, folder: Path, tell: Tell, *, resume: bool, replaces: bool, 
     refuse_inside(
         folder,
         chain(info.files, flow.files if flow else (), (source.path for source in given.sources)),
-        spared=() if is_lacking else ("masks",),
+        (name for name in own_names() if is_lacking or name != "masks"),
     )
     needs = Needs.of(info.size, len(numbers), job.masks, job.settings, has_copies=bool(copied))
     takes = needs.forecast(WORKERS)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from nvd_core import pipeline
+from nvd_core.export.exporters import run_exporter
 from nvd_core.job_files import check_settings, named_after, parse_mask
 from nvd_core.quality.measure import measure
 from nvd_core.result import rendering
@@ -38,8 +39,8 @@ Place: TypeAlias = str | PathLike[str]
 Masks: TypeAlias = Mapping[str, Place] | Sequence[MaskSource]
 
 __all__ = [
-    "Composite", "Decomposition", "Event", "Look", "MaskSource", "NvdError", "Settings", "Size", "decompose", "open",
-    "render", "score", "write",
+    "Composite", "Decomposition", "Event", "Look", "MaskSource", "NvdError", "Settings", "Size", "decompose",
+    "export_as", "open", "render", "score", "write",
 ]  # fmt: skip
 
 
@@ -188,6 +189,26 @@ def write(
         rendering.frame_writer(decomposition, Path(out), file_format, paths.values(), replaces=replace) as write_one,
     ):
         return list(dict.fromkeys(write_one(frame) for frame in frames))
+
+
+def export_as(decomposition: Decomposition, form: str) -> list[Path]:
+    """Write a decomposition in another form, for other programs, into its own folder.
+
+    Args:
+        decomposition: opened.
+        form: ``"stmap"``; all are in :data:`nvd_core.spec.exporters.EXPORTERS`.
+
+    Returns:
+        Paths of the written files.
+
+    Raises:
+        NvdError: there is no such form, or the files cannot be written.
+
+    >>> import nvd_core as nvd
+    >>> nvd.export_as(nvd.open("shot_nvd"), "stmap")[0].name
+    'demo.sign.0001.exr'
+    """
+    return list(run_exporter(decomposition, form))
 
 
 def score(decomposition: Decomposition) -> dict[str, Any]:

@@ -1,39 +1,27 @@
-"""Exporters: what writes a finished decomposition in another form, for other programs."""
+"""Run the exporters of :mod:`nvd_core.spec.exporters`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from pkgutil import resolve_name
 
-from nvd_core.export.stmap import write_stmaps
 from nvd_core.result.decomposition import Decomposition
+from nvd_core.runtime.writer import sole_writer
+from nvd_core.spec.errors import UsageError
+from nvd_core.spec.exporters import EXPORTERS
+from nvd_core.spec.path_safety import refuse_inside
 
 
-@dataclass(frozen=True)
-class Exporter:
-    """Exporter of a decomposition.
+def run_exporter(decomposition: Decomposition, name: str) -> Iterator[Path]:
+    """Write a decomposition in another form to the folder of the exporter's name, and yield the path of each file.
 
-    Attributes:
-        about: what it writes, for help.
-        files: what its files are called.
-        write: writes them to the folder of its name in the decomposition, and yields the path of each.
-        count: number of files that will be written.
+    Raises:
+        UsageError: there is no such exporter.
+        InputError: the files cannot be written, or would be written over the clip.
     """
-
-    about: str
-    files: str
-    write: Callable[[Decomposition], Generator[Path, None, None]]
-    count: Callable[[Decomposition], int]
-
-
-EXPORTERS: Final = {
-    "stmap": Exporter(
-        about="One RGB STMap a layer and frame, for Nuke, Fusion and After Effects.",
-        files="STMaps",
-        write=write_stmaps,
-        count=lambda one: len(one.manifest.source.numbers) * len(one.manifest.names),
-    ),
-}
-"""Table of the exporters, by the flag of ``nvd export``."""
+    if name not in EXPORTERS:
+        raise UsageError(f"There is no exporter {name}", hint=f"There is {' or '.join(EXPORTERS)}.")
+    refuse_inside(decomposition.folder, decomposition.clip.info.files, [name])
+    with sole_writer(decomposition.folder):
+        yield from resolve_name(EXPORTERS[name].writer)(decomposition)

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from nvd_core.export.report import facts_path, pictures_of, words, write_words
-from nvd_core.export.stmap import stmap_path
 from nvd_core.runtime.progress import Tell
 from nvd_core.spec.atlas_pairs import painted_atlases, put_atlas
 from nvd_core.spec.errors import InputError
+from nvd_core.spec.exporters import exported
 from nvd_core.spec.folder import (
     begun_path,
     checkpoint_path,
@@ -135,7 +135,7 @@ def _take_away_former(folder: Path, manifest: Manifest) -> None:
         before = read_manifest(former.parent)
     except InputError:
         return  # there was none, or it is damaged, and then its files are unknown
-    for path in {*_files_of(folder, before), *_stmaps_of(folder, before)} - {*_files_of(folder, manifest)}:
+    for path in {*_files_of(folder, before), *exported(folder, before)} - {*_files_of(folder, manifest)}:
         path.unlink(missing_ok=True)
 
 
@@ -144,12 +144,6 @@ def _files_of(folder: Path, manifest: Manifest) -> list[Path]:
     frames = [manifest.frame_path(folder, number) for number in manifest.source.numbers]
     copies = [manifest.copy_path(folder, number) for number in manifest.source.numbers if manifest.source.has_copies]
     return [*frames, *copies, manifest.channels_path(folder), solution_path(folder), *pictures_of(folder, manifest)]
-
-
-def _stmaps_of(folder: Path, manifest: Manifest) -> Iterator[Path]:
-    """Paths of all STMaps of a result, exported or not."""
-    numbers, layers = manifest.source.numbers, manifest.names
-    return (stmap_path(folder, manifest.name, layer, number) for layer in layers for number in numbers)
 
 
 def _unused_paint(folder: Path, used: dict[str, str]) -> Iterator[Caution]:

@@ -23,7 +23,7 @@ from nvd_core.spec.conventions import Size
 from nvd_core.spec.errors import InputError
 from nvd_core.spec.folder import atomic, sweep_of
 from nvd_core.spec.manifest import Kind
-from nvd_core.spec.path_safety import NAMES
+from nvd_core.spec.path_safety import own_names
 
 Mode = Literal["keep-plate", "rebuild"]
 Format = Literal["png", "exr"]
@@ -159,7 +159,7 @@ def _check_place(decomposition: Decomposition, out: Path) -> None:
     """Refuse unsupported video formats, and output inside the decomposition."""
     if out.suffix.lower() not in VIDEO_SUFFIXES and (guess_type(out.name)[0] or "").startswith("video/"):
         raise InputError(f"Videos of the kind {out.suffix} are not written", where=out, hint="Use .mp4, .mov or .mkv.")
-    ours = [decomposition.folder / name for name in NAMES]
+    ours = [decomposition.folder / name for name in own_names()]
     if any(out.resolve().is_relative_to(place.resolve()) for place in ours):
         raise InputError(
             "The frames would be written into the decomposition itself", where=out, hint="Choose another place with -o."

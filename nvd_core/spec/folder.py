@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from nvd_core.spec.errors import InputError
-from nvd_core.spec.path_safety import NAMES, own_files
+from nvd_core.spec.path_safety import own_files, own_names
 
 LAYER_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
 """Valid names of layers in compositing programs: no dots, no leading digit."""
@@ -166,7 +166,7 @@ def sweep(folder: Path) -> None:
     for path in own_files(folder):
         if _HALF_WRITTEN.fullmatch(path.name):
             path.unlink(missing_ok=True)
-    sweep_of([folder / name for name in NAMES])  # beside them, not in them
+    sweep_of([folder / name for name in own_names()])  # beside them, not in them
 
 
 def sweep_of(targets: Collection[Path]) -> None:

@@ -6,29 +6,34 @@ A folder may come from anybody. A link in it could lead reading or writing outsi
 from __future__ import annotations
 
 import stat
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 from nvd_core.spec.errors import InputError
+from nvd_core.spec.exporters import EXPORTERS
 
-NAMES: Final = (
-    "manifest.json", "atlas", "frames", "plate", "channels", "masks", "stmap", "report", "checkpoint",
-    "solution.safetensors", "events.jsonl", "begun.json", ".lock",
+_NAMES: Final = (
+    "manifest.json", "atlas", "frames", "plate", "channels", "masks", "report", "checkpoint", "solution.safetensors",
+    "events.jsonl", "begun.json", ".lock",
 )  # fmt: skip
-"""Names of all files and folders of a decomposition. Others in its folder belong to somebody else."""
 
 _JUNCTION: Final = 0xA0000003
 """Reparse tag of a junction on Windows: a folder that leads to another one."""
 
 
-def own_files(folder: Path, names: Iterable[str] = NAMES) -> Iterator[Path]:
+def own_names() -> tuple[str, ...]:
+    """Names of all files and folders of a decomposition. Others in its folder belong to somebody else."""
+    return (*_NAMES, *EXPORTERS)
+
+
+def own_files(folder: Path, names: Iterable[str] | None = None) -> Iterator[Path]:
     """List all files below these names in a folder; by default, all files of a decomposition.
 
     Raises:
         InputError: a link, pipe or device is among them, or a folder cannot be read.
     """
-    left = [folder / name for name in names]
+    left = [folder / name for name in (own_names() if names is None else names)]
     while left:
         path = left.pop()
         try:
@@ -53,7 +58,7 @@ def own_files(folder: Path, names: Iterable[str] = NAMES) -> Iterator[Path]:
             yield path
 
 
-def check_plain(folder: Path, names: Iterable[str] = NAMES) -> None:
+def check_plain(folder: Path, names: Iterable[str] | None = None) -> None:
     """Refuse a folder that contains links, pipes or devices. The folder itself may be a link.
 
     Raises:
@@ -63,18 +68,18 @@ def check_plain(folder: Path, names: Iterable[str] = NAMES) -> None:
         pass
 
 
-def refuse_inside(folder: Path, read: Iterable[Path], spared: Collection[str] = ()) -> None:
+def refuse_inside(folder: Path, read: Iterable[Path], names: Iterable[str]) -> None:
     """Refuse an output folder whose files would overwrite the job's input.
 
     Args:
         folder: of the result.
         read: input files, or folders of input files.
-        spared: names in the folder that the job does not write to.
+        names: files and folders in it that are written.
 
     Raises:
         InputError: an input file lies where the result is written.
     """
-    places = [(folder / name).resolve() for name in NAMES if name not in spared]
+    places = [(folder / name).resolve() for name in names]
     for path in read:
         if any(path.resolve().is_relative_to(place) for place in places):
             raise InputError(

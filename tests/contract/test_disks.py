@@ -12,7 +12,7 @@ import pytest
 from support import SIZE, differing, disc, is_root, nvd, results, sliding, solve
 
 from nvd_core.clip.pictures import write_png
-from nvd_core.export.stmap import write_stmaps
+from nvd_core.export.exporters import run_exporter
 from nvd_core.pipeline import decompose
 from nvd_core.result.decomposition import Decomposition
 from nvd_core.result.rendering import frame_writer, render
@@ -144,10 +144,10 @@ def test_rendering_to_a_disk_that_fills_leaves_no_half_of_a_file(out: str, disk:
 def test_exporting_to_a_disk_that_fills_leaves_no_half_of_a_file(disk: Disk, undisturbed: Path) -> None:
     folder = Path(shutil.copytree(undisturbed, disk.place / "own"))
     with pytest.raises(InputError, match="disk is full"):
-        fill_after_the_first(write_stmaps(Decomposition.open(folder)), disk)
+        fill_after_the_first(run_exporter(Decomposition.open(folder), "stmap"), disk)
     assert is_clean(folder)
     disk.empty()
-    assert len(list(write_stmaps(Decomposition.open(folder)))) == 2 * COUNT
+    assert len(list(run_exporter(Decomposition.open(folder), "stmap"))) == 2 * COUNT
     assert differing(results(folder), results(undisturbed)) == [
         f"stmap/{layer}/pan.{layer}.{number:04d}.exr" for layer in ("background", "disc") for number in range(1, 7)
     ]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support import job_of, solve, tree
 
-from nvd_core.export.stmap import write_stmaps
+from nvd_core.export.exporters import run_exporter
 from nvd_core.faces.demo import run_demo
 from nvd_core.faces.demo_clip import DemoClip
 from nvd_core.result.decomposition import Decomposition
@@ -21,7 +21,7 @@ from nvd_core.spec.choices.finders import MaskRcnn
 from nvd_core.spec.choices.propagators import Sam2
 from nvd_core.spec.errors import InputError
 from nvd_core.spec.folder import LOCK, atomic
-from nvd_core.spec.path_safety import NAMES
+from nvd_core.spec.path_safety import own_names
 from nvd_core.spec.versions import holds_result
 
 BELOW = (
@@ -66,7 +66,7 @@ def refused(folder: Path, demo: DemoClip, words: str) -> None:
             use()
 
 
-@pytest.mark.parametrize("name", [*NAMES, *BELOW])
+@pytest.mark.parametrize("name", [*own_names(), *BELOW])
 def test_no_link_is_followed(name: str, folder: Path, demo: DemoClip, tmp_path: Path) -> None:
     path = folder / name
     is_folder = path.is_dir() or not (path.suffix or path.name.startswith("."))
@@ -81,7 +81,7 @@ def test_no_link_is_followed(name: str, folder: Path, demo: DemoClip, tmp_path: 
     assert tree(tmp_path) == before
 
 
-@pytest.mark.parametrize("name", [name for name in (*NAMES, *BELOW) if "." in name])
+@pytest.mark.parametrize("name", [name for name in (*own_names(), *BELOW) if "." in name])
 def test_no_pipe_is_waited_for(name: str, folder: Path, demo: DemoClip) -> None:
     path = folder / name
     path.unlink(missing_ok=True)
@@ -157,5 +157,5 @@ def test_stmaps_are_not_written_over_the_clip(folder: Path, demo: DemoClip) -> N
     (folder / "manifest.json").write_text(json.dumps(data))
     before = tree(folder)
     with pytest.raises(InputError, match="written over what it is made from"):
-        list(write_stmaps(Decomposition.open(folder)))
+        list(run_exporter(Decomposition.open(folder), "stmap"))
     assert tree(folder) == before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import job_of
+from support import solve as solve_job
 
 from nvd_core.__main__ import main
 from nvd_core.clip import open_clip
-from nvd_core.export.exporters import EXPORTERS, Exporter
+from nvd_core.export.exporters import run_exporter
 from nvd_core.faces.demo_clip import DemoClip
 from nvd_core.lattice.solve import solve
 from nvd_core.masks import open_mattes
@@ -31,9 +33,10 @@ from nvd_core.spec.choices.mask_origins import MASK_ORIGINS, Box, Clicks, ClipAl
 from nvd_core.spec.choices.propagators import PROPAGATORS, Motion, Propagator, Sam2
 from nvd_core.spec.choices.solvers import SOLVERS, STARTS, FromLattice, FromNothing, Lattice, Neural, Solver, Start
 from nvd_core.spec.conventions import Size
-from nvd_core.spec.errors import NvdError, UsageError
+from nvd_core.spec.errors import InputError, NvdError, UsageError
+from nvd_core.spec.exporters import EXPORTERS, Exporter, exported
 from nvd_core.spec.forecast import Needs
-from nvd_core.spec.manifest import read_manifest
+from nvd_core.spec.manifest import Manifest, read_manifest
 from nvd_core.spec.run_record import asked
 from nvd_core.spec.settings import Job, MaskSource, Settings
 
@@ -119,8 +122,12 @@ class Beside(MaskOrigin):
         return open_files(str(clip.path.parent / "masks" / "sign"), first, clip, numbers)
 
 
-def write_names(decomposition: Decomposition) -> Generator[Path, None, None]:
-    path = decomposition.folder / "names" / "names.txt"
+def names_of(folder: Path, _: Manifest) -> list[Path]:
+    return [folder / "names" / "names.txt"]
+
+
+def write_names(decomposition: Decomposition) -> Iterator[Path]:
+    (path,) = names_of(decomposition.folder, decomposition.manifest)
     path.parent.mkdir()
     path.write_text("\n".join(decomposition.manifest.names))
     yield path
@@ -132,7 +139,8 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> None:
     tables = (FLOW_SOURCES, FINDERS, PROPAGATORS, SOLVERS, STARTS, MASK_ORIGINS)
     for table, row in zip(tables, (Still, Middle, Fixed, Grid, Unmoved, Beside), strict=True):
         monkeypatch.setitem(table, row.name, row)
-    monkeypatch.setitem(EXPORTERS, "names", Exporter("The layers' names.", "lists", write_names, lambda _: 1))
+    exporter = Exporter("The layers' names.", "lists", names_of, f"{__name__}:write_names")
+    monkeypatch.setitem(EXPORTERS, "names", exporter)
     ran.clear()
 
 
@@ -175,6 +183,18 @@ def test_a_new_start_and_a_new_mask_source_run_from_the_command_line(
     assert {*ran} == {"beside", "unmoved"}
     manifest = read_manifest(tmp_path / "out")
     assert (manifest.names, manifest.settings["start"]) == (("sign", "background"), "unmoved")
+
+
+def test_the_folder_of_a_new_exporter_is_the_decompositions_own(rows: None, own_folder: Path, demo: DemoClip) -> None:
+    made = Decomposition.open(own_folder)
+    written = {path for name in EXPORTERS for path in run_exporter(made, name)}
+    assert written == {*exported(own_folder, made.manifest)}
+    assert all(path.relative_to(own_folder).parts[0] in EXPORTERS for path in written)
+    solve_job(job_of(demo, frames="1-3"), own_folder, replaces=True)
+    assert not any(path.exists() for path in written), "those of the former result"
+    (own_folder / "names" / "names.txt").symlink_to(demo.frames)
+    with pytest.raises(InputError, match="is a link"):
+        Decomposition.open(own_folder)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from support import job_of, solve, tree
 
+from nvd_core.export.exporters import run_exporter
 from nvd_core.export.frames import write_frames
-from nvd_core.export.stmap import write_stmaps
 from nvd_core.faces.demo_clip import DemoClip
 from nvd_core.image.exr import rgba_channels, write_exr
 from nvd_core.masks import open_mattes
@@ -49,7 +49,7 @@ def test_a_restored_solution_gives_the_same_bytes(solver: str, demo: DemoClip, t
     for layer in first.manifest.names:
         name = first.manifest.original_files[layer]
         assert (again / name).read_bytes() == (first.folder / name).read_bytes()
-    list(write_stmaps(first))
+    list(run_exporter(first, "stmap"))
     assert tree(again / "stmap") == tree(first.folder / "stmap")
 
 
@@ -62,7 +62,7 @@ def export_again(first: Decomposition, solution: Solution, job: Job, folder: Pat
     for layer in solution.layers:
         write_exr(folder / first.manifest.original_files[layer], rgba_channels(solution.atlas(layer)))
     shutil.copy(first.folder / "manifest.json", folder)
-    list(write_stmaps(Decomposition.open(folder)))
+    list(run_exporter(Decomposition.open(folder), "stmap"))
 
 
 def test_a_restored_solution_is_seen_at_any_size(solved: Decomposition) -> None:

@@ -19,7 +19,6 @@ from tyro.conf import (
 )
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from nvd_core.export.exporters import EXPORTERS
 from nvd_core.faces.cli.decompose import Decompose
 from nvd_core.faces.cli.demo import Demo
 from nvd_core.faces.cli.export import Export
@@ -33,6 +32,7 @@ from nvd_core.runtime.host import return_memory
 from nvd_core.spec.choices import Text
 from nvd_core.spec.choices.solvers import Solver, Start
 from nvd_core.spec.errors import as_told, shown
+from nvd_core.spec.exporters import EXPORTERS
 
 
 def _commands() -> Any:  # noqa: ANN401 (a union of types)

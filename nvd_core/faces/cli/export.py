@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from tyro.conf import Positional
 
-from nvd_core.export.exporters import EXPORTERS
+from nvd_core.export.exporters import run_exporter
 from nvd_core.faces.cli.talk import AsJson, Folder, json_text, talk, tracked
 from nvd_core.result.decomposition import Decomposition
 from nvd_core.spec.errors import UsageError
+from nvd_core.spec.exporters import EXPORTERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,8 @@ class Export:
             )
         decomposition, written = Decomposition.open(self.folder), []
         for name, one in chosen.items():
-            paths = list(tracked(one.write(decomposition), one.count(decomposition), name))
+            count = len([*one.paths(decomposition.folder, decomposition.manifest)])
+            paths = list(tracked(run_exporter(decomposition, name), count, name))
             talk.print(f"{len(paths)} {one.files} in {decomposition.folder / name}", soft_wrap=True)
             written += paths
         return json_text({"files": [str(path.absolute()) for path in written]}) if self.json else ""
