@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import bpy
 
-from nvd_core.spec.choices.mask_origins import MaskPath
+from nvd_core.spec.choices.mask_origins import MaskOrigin, MaskPath
 from nvd_core.spec.disk_space import check_space, free_bytes
 from nvd_core.spec.errors import InputError
 from nvd_core.spec.forecast import Forecast, Needs
@@ -18,6 +18,7 @@ from nvd_core.spec.versions import belongs, holds_result, next_version, versions
 from ..host import disk
 from ..source.footage import Selected, selected
 from ..source.key_frames import is_carried
+from ..source.objects import row_of
 from ..source.properties import chosen_settings
 from . import queue
 
@@ -103,8 +104,12 @@ def expected(chosen: Selected) -> Forecast | None:
     if not all(chosen.size):
         return None
     frames, settings = chosen.length, Settings.of(**chosen_settings(chosen.scene))
-    masks = [  # the forecast uses only their names, and whether they have key frames
-        MaskSource(name=item.name, path=MaskPath(item.source), frame=chosen.footage.first if is_carried(item) else None)
+    masks = [  # the forecast uses their names, whether they have key frames, and their rows' costs
+        MaskSource(
+            name=item.name,
+            path=MaskOrigin.parse(row.name) if (row := row_of(item)) else MaskPath(""),
+            frame=chosen.footage.first if is_carried(item) else None,
+        )
         for item in chosen.asked.masks
     ]
     return Needs.of(chosen.size, frames, masks, settings).forecast(os.cpu_count() or 1)

@@ -13,12 +13,12 @@ from nvd_core.spec.errors import InputError
 
 from . import footage
 from .footage import Selected
-from .objects import NVD_PG_mask
+from .objects import NVD_PG_mask, row_of
 
 
 def is_carried(item: NVD_PG_mask) -> bool:
-    """Whether an object's mask has key frames and is propagated. The clip's alpha never is."""
-    return bool((item.keys or item.frames).strip()) and item.source != "ALPHA"
+    """Whether an object's mask has key frames and is propagated. The clip's alpha and other rows never are."""
+    return bool((item.keys or item.frames).strip()) and not row_of(item)
 
 
 def keys_of(item: NVD_PG_mask, chosen: Selected) -> list[int]:

@@ -15,7 +15,6 @@ from typing import Any, Final
 import bpy
 
 import nvd_core
-from nvd_core.spec.choices.mask_origins import ClipAlpha
 from nvd_core.spec.errors import InputError
 from nvd_core.spec.folder import write_json
 
@@ -23,7 +22,7 @@ from ..host import compat
 from . import footage
 from .footage import Selected
 from .key_frames import is_carried, keys_of
-from .objects import NVD_PG_mask
+from .objects import NVD_PG_mask, row_of
 from .records import MATTES, MATTES_WANTED
 
 _TESTED_FRAMES: Final = 100
@@ -91,7 +90,8 @@ def sources_of(item: NVD_PG_mask, chosen: Selected, folder: str = "0") -> list[d
         return [{"path": f"{whole}/mask.{key:04d}.png", "frame": key} for key in keys] or [{"path": whole}]
     if item.source == "STRIP":
         return _beside(item, chosen, keys)
-    return [{"path": ClipAlpha.name} if item.source == "ALPHA" else _file(item, keys)]
+    row = row_of(item)
+    return [{"path": row.name} if row else _file(item, keys)]
 
 
 def refuse_stills(chosen: Selected) -> None:

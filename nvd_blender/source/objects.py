@@ -6,6 +6,9 @@ from typing import Any, Final
 
 import bpy
 
+from nvd_core.spec.choices import AtPath
+from nvd_core.spec.choices.mask_origins import MASK_ORIGINS, ClipAlpha, Marks, MaskOrigin
+
 _SOURCES: Final = (
     ("FILE", "Files", "Pictures, one picture or a video; white marks the object", "FILE_FOLDER", 0),
     ("MASK", "Blender Mask", "Drawn in the Clip or Image editor; may be animated or follow tracks", "MOD_MASK", 1),
@@ -13,6 +16,7 @@ _SOURCES: Final = (
     ("ALPHA", "Alpha", "The alpha of the clip itself", "IMAGE_ALPHA", 3),
 )  # fmt: skip
 ICONS: Final = {name: icon for name, _, _, icon, _ in _SOURCES}
+"""Icons of the sources that have one."""
 
 _CLOCKS: Final = (
     (
@@ -26,10 +30,9 @@ _CLOCKS: Final = (
 
 
 class NVD_PG_mask(bpy.types.PropertyGroup):
-    """One object's mask."""
+    """One object's mask. Its ``source`` is declared when it is registered: the table may have grown by then."""
 
     name: bpy.props.StringProperty(name="Layer", description="Name of the object's layer", default="object")
-    source: bpy.props.EnumProperty(name="Mask", description="Where the object's mask comes from", items=_SOURCES)
     path: bpy.props.StringProperty(
         name="Files", description="A movie, numbered pictures, or one picture for all frames; white marks the object"
     )
@@ -62,6 +65,19 @@ class NVD_PG_mask(bpy.types.PropertyGroup):
         description="The strip. What it shows at the same time as the clip is the mask; a single picture is for all "
         "frames. Blending, effects and transforms do not count",
     )
+
+
+def source_property() -> Any:  # noqa: ANN401 (Blender's)
+    """Create the property of a mask's source: those above, then rows of the core's table that need no path or marks."""
+    rows = [one for one in MASK_ORIGINS.values() if one is not ClipAlpha and not issubclass(one, AtPath | Marks)]
+    more = ((one.name, one.name, one.about, "NONE", len(_SOURCES) + index) for index, one in enumerate(rows))
+    items = (*_SOURCES, *more)
+    return bpy.props.EnumProperty(name="Mask", description="Where the object's mask comes from", items=items)
+
+
+def row_of(item: NVD_PG_mask) -> type[MaskOrigin] | None:
+    """Row of the core's table that makes an object's mask for all frames; None if files or Blender do."""
+    return ClipAlpha if item.source == "ALPHA" else MASK_ORIGINS.get(item.source)
 
 
 def asked(owner: Any, scene: bpy.types.Scene) -> bpy.types.PropertyGroup:  # noqa: ANN401 (a strip's class differs)

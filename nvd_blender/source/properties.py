@@ -17,7 +17,7 @@ from nvd_core.spec.errors import UsageError
 from nvd_core.spec.settings import Settings
 
 from ..host import compat
-from .objects import NVD_PG_mask
+from .objects import NVD_PG_mask, source_property
 from .wording import SETTINGS
 
 _BY_THE_STRIP: Final = (
@@ -91,6 +91,7 @@ _OWNERS = (compat.Strip, bpy.types.MovieClip)
 def register() -> None:
     """See :mod:`nvd_blender`."""
     NVD_PG_settings.__annotations__ = _properties()
+    NVD_PG_mask.__annotations__["source"] = source_property()
     for one in _CLASSES:
         bpy.utils.register_class(one)
     bpy.types.Scene.nvd = bpy.props.PointerProperty(type=NVD_PG_scene)

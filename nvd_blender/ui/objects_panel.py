@@ -13,7 +13,7 @@ from ..host.labels import paragraph
 from ..jobs.preflight import Objection, fault
 from ..source.footage import Selected
 from ..source.key_frames import in_timeline, is_carried
-from ..source.objects import ICONS, NVD_PG_mask
+from ..source.objects import ICONS, NVD_PG_mask, row_of
 
 _WITHOUT: Final = {
     "moving": "With no object in the list, what moves against the camera is found by itself.",
@@ -44,7 +44,7 @@ class NVD_UL_objects(bpy.types.UIList):
     ) -> None:
         """Draw an object's name and the icon of its mask's source, in red if it is at fault."""
         layout.alert = index in self.at_fault
-        layout.prop(item, "name", text="", emboss=False, icon=ICONS[item.source])
+        layout.prop(item, "name", text="", emboss=False, icon=ICONS.get(item.source, "NONE"))
 
 
 def draw_objects(
@@ -119,7 +119,7 @@ def _draw_mask(
         compat.search_strip(fields, item, "strip", editor)
     if said:
         paragraph(column, said, icon="ERROR", alert=True)
-    if item.source != "ALPHA":
+    if not row_of(item):
         _draw_frames(column, item, chosen)
     column.prop(item, "locked")
 

@@ -150,6 +150,7 @@ class Needs:
         propagated: number of objects whose masks are propagated from a few frames or discovered.
         is_discovered: whether objects are discovered, without any mask.
         has_copies: whether the result holds copies of the plates.
+        mask_costs: costs of the origins of its masks.
     """
 
     plate: Size
@@ -159,6 +160,7 @@ class Needs:
     propagated: int = 0
     is_discovered: bool = False
     has_copies: bool = False
+    mask_costs: tuple[Cost, ...] = ()
 
     @classmethod
     def of(
@@ -168,7 +170,8 @@ class Needs:
         names, propagated = {one.name for one in masks}, {one.name for one in masks if one.frame is not None}
         if has_to_find(masks, frames, settings):
             return cls(plate, frames, 2, settings, 1, is_discovered=True, has_copies=has_copies)
-        return cls(plate, frames, len(names) + 1, settings, len(propagated), has_copies=has_copies)
+        costs = tuple(one.path.cost for one in masks)
+        return cls(plate, frames, len(names) + 1, settings, len(propagated), has_copies=has_copies, mask_costs=costs)
 
     @property
     def disk_bytes(self) -> float:
@@ -231,7 +234,7 @@ class Needs:
         """Costs of the choices that the job makes."""
         settings = self.settings
         makers = [settings.find.cost] * self.is_discovered + [settings.carry.cost] * bool(self.propagated)
-        return [*makers, settings.flow.cost, settings.solver.costs(settings)]
+        return [*self.mask_costs, *makers, settings.flow.cost, settings.solver.costs(settings)]
 
     def cpu_seconds(self) -> dict[str, float]:
         """CPU seconds of each row of the table, over all threads."""
@@ -276,7 +279,8 @@ class Needs:
         amounts = most.amounts(at_once, min(cores, _MOST_CORES), texels)
         needed = {stage: _total(units, amounts) for stage, units in BYTES.items()}
         for cost in self.costs:
-            needed |= {stage: _total(units, amounts) for stage, units in cost.peak_bytes.items()}
+            for stage, units in cost.peak_bytes.items():
+                needed[stage] = max(needed.get(stage, 0.0), _total(units, amounts))
         passed = {stage for stage, _ in self.steps(1)}
         return max(needed.get(stage, 0.0) for stage in passed) + self.loaded_bytes
 

@@ -16,7 +16,7 @@ from nvd_core.spec.choices import Text, listed
 from nvd_core.spec.choices.amounts import FrameRange, MemoryBudget
 from nvd_core.spec.choices.finders import FINDERS, Finder, Moving
 from nvd_core.spec.choices.flow_sources import FLOW_SOURCES, Dis, FlowFiles, FlowSource
-from nvd_core.spec.choices.mask_origins import ClipAlpha, Marks, MaskOrigin
+from nvd_core.spec.choices.mask_origins import Marks, MaskOrigin, MaskPath
 from nvd_core.spec.choices.propagators import PROPAGATORS, Motion, Propagator
 from nvd_core.spec.choices.solvers import SOLVERS, STARTS, FromLattice, FromNothing, Lattice, Solver, Start
 from nvd_core.spec.errors import UsageError
@@ -204,7 +204,7 @@ class Job:
         """Refuse contradictory or repeated masks of key frames.
 
         Raises:
-            UsageError: a mask of a key frame also has ``first``, is the clip's own alpha, or occurs twice; or
+            UsageError: a mask of a key frame also has ``first``, is of all frames, or occurs twice; or
                 marks have no frame.
         """
         if marks := [mask.name for mask in self.masks if isinstance(mask.path, Marks) and mask.frame is None]:
@@ -214,8 +214,9 @@ class Job:
             said = f"The mask of {mask.name} for frame {mask.frame}"
             if mask.first is not None:
                 raise UsageError(f"{said} has first, too", hint="Write either: first is for masks of all frames.")
-            if isinstance(mask.path, ClipAlpha):
-                raise UsageError(f"{said} is the clip's alpha", hint="Alpha is of all frames: leave the frame out.")
+            if not isinstance(mask.path, MaskPath | Marks):
+                hint = f"{str(mask.path).capitalize()} is of all frames: leave the frame out."
+                raise UsageError(f"{said} is {mask.path}", hint=hint)
             if sum((one.name, one.frame) == (mask.name, mask.frame) for one in single) > 1:
                 raise UsageError(f"{said} is given twice", hint="Leave one of them out.")
 

@@ -39,6 +39,7 @@ compat, compositor, tasks, job, jobs, menus, preferences, previews, progress, pr
     "source.records",
     "result.scenes",
 )
+footage, mattes, objects = modules("source.footage", "source.mattes", "source.objects")
 protocol = __import__("nvd_core.spec.protocol", fromlist=["*"])
 ENGINES = {"absent": "", "wrong": "/nowhere/python", "present": sys.executable}
 
@@ -225,17 +226,25 @@ def with_row(state: dict) -> dict[str, list[str]]:
     properties.unregister()
     kind.rows["mine"] = type("Mine", (kind,), {"name": "mine", "about": "one of my own", "open": lambda *_: None})
     properties.register()
-    field = properties.NVD_PG_settings.bl_rna.properties[kind.setting]
+    is_mask = kind.setting == "mask"
+    group = objects.NVD_PG_mask if is_mask else properties.NVD_PG_settings
+    field = group.bl_rna.properties["source" if is_mask else kind.setting]
     items = field.enum_items if field.type == "ENUM" else ()
     offered = [field.description, *(f"{one.name}: {one.description}" for one in items)]
-    state["settings"][kind.setting] = "mine"
-    seen = draw_all(set_state(state))
+    if is_mask:
+        state["masks"] = [["sign", "", "mine", "2"]]
+    else:
+        state["settings"][kind.setting] = "mine"
+    clip = set_state(state)
+    masks = [[one["name"], one["path"]] for one in mattes.masks_of(footage.selected(bpy.context)).job]
+    seen = draw_all(clip)
     properties.unregister()
     del kind.rows["mine"]
     properties.register()
     seen |= {f"{name}, row gone": notes for name, notes in draw_all(None).items()}
-    bpy.context.scene.nvd.settings.property_unset(kind.setting)
-    return seen | {"offered": offered}
+    if not is_mask:
+        bpy.context.scene.nvd.settings.property_unset(kind.setting)
+    return seen | {"offered": offered, "masks": masks}
 
 
 def browsed(state: dict) -> dict[str, list[str]]:

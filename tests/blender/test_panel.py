@@ -147,7 +147,9 @@ def test_the_panel_speaks_blenders_language(draw: Draw) -> None:
         assert not re.search(r"--|job\.toml|pip install|\bdis\b|paper", text), text
 
 
-@pytest.mark.parametrize("table", ["solvers:Solver", "finders:Finder", "flow_sources:FlowSource"])
+@pytest.mark.parametrize(
+    "table", ["solvers:Solver", "finders:Finder", "flow_sources:FlowSource", "mask_origins:MaskOrigin"]
+)
 def test_a_row_without_texts_in_the_panel_is_offered_by_its_name(draw: Draw, table: str) -> None:
     seen = draw(STATE | {"row": table})
     assert "traceback" not in seen, seen["traceback"]
@@ -155,6 +157,7 @@ def test_a_row_without_texts_in_the_panel_is_offered_by_its_name(draw: Draw, tab
     assert "nvd.decompose_clip" in seen["NVD_PT_sequencer_job.draw"]
     if table == "finders:Finder":
         assert "With no object in the list: one of my own." in " ".join(seen["NVD_PT_sequencer_objects.draw"])
+    assert seen["masks"] == ([["sign", "mine"]] if table == "mask_origins:MaskOrigin" else [])
     after = draw({"texts": True})["texts"]
     assert not [text for text in after if "one of my own" in text]
 

@@ -251,7 +251,7 @@ def test_the_help_of_every_setting_is_its_own_text(capfd, monkeypatch) -> None:
     ("masks", "words"),
     [
         ((("a", "one.png", 4), ("b", "one.png", 4), ("a", "box:1,1,9,9", 4)), "mask of a for frame 4 is given twice"),
-        ((("a", "alpha", 4),), "mask of a for frame 4 is the clip's alpha"),
+        ((("a", "alpha", 4),), "mask of a for frame 4 is alpha"),
         ((("a", "one.png", 4, 7),), "mask of a for frame 4 has first, too"),
     ],
 )

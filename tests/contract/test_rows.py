@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from nvd_core.result.decomposition import Decomposition
 from nvd_core.roto.discover import Found
 from nvd_core.shot import prepare
 from nvd_core.shot.fingerprint import fingerprint_of
-from nvd_core.spec.choices import AtPath, Choice, Cost, Text
+from nvd_core.spec.choices import AtPath, Choice, Cost, Text, listed
 from nvd_core.spec.choices.amounts import FrameRange, MemoryBudget
 from nvd_core.spec.choices.finders import FINDERS, Finder, Mask2Former, MaskRcnn, Moving, Nothing
 from nvd_core.spec.choices.flow_sources import FLOW_SOURCES, Dis, FlowFiles, FlowSource, Raft
@@ -116,6 +117,7 @@ class Unmoved(Start):
 class Beside(MaskOrigin):
     name = "beside"
     about = "masks that lie beside the clip"
+    cost = Cost(cpu_s={"prepare": {"job": 100.0}}, peak_bytes={"prepare": {"job": 5e9}})
 
     def open(self, first: int | None, clip: Any, numbers: range) -> MaskFiles:
         ran.append(self.name)
@@ -246,8 +248,12 @@ def test_a_job_is_resumed_when_its_files_moved_and_not_when_its_rows_are_others(
 
 
 def test_new_rows_cost_what_they_say(rows: None) -> None:
-    def needs(**chosen: str) -> Needs:
-        return Needs.of(Size(320, 180), 4, (), Settings.of(**chosen))
+    def needs(*masks: MaskSource, **chosen: str) -> Needs:
+        return Needs.of(Size(320, 180), 4, masks, Settings.of(**chosen))
+
+    files, beside = (needs(MaskSource.of(name="sign", path=path)) for path in ("masks", "beside"))
+    assert beside.forecast(1).seconds > files.forecast(1).seconds + 90
+    assert beside.memory_bytes(1) >= 5e9 > files.memory_bytes(1)
 
     assert needs(solver="neural", start="unmoved").forecast(1).seconds > needs().forecast(1).seconds + 50
     for name, seconds in (("flow", 90), ("find", 90), ("carry", 90), ("solver", 300)):
@@ -256,6 +262,14 @@ def test_new_rows_cost_what_they_say(rows: None) -> None:
     assert needs(flow="still:x").memory_bytes(1) >= 5e9
     assert needs(solver="grid").memory_bytes(1) >= 5e9
     assert [stage for stage, _ in needs(solver="grid").steps(1)][-4:] == ["solve", "frames", "measure", "report"]
+
+
+def test_help_has_every_origin_of_masks(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    assert nvd(monkeypatch, "decompose", "--help") == 0
+    said = "".join(re.split(r"[\s│]+", capfd.readouterr().out))
+    for row in (MaskPath, *MASK_ORIGINS.values()):
+        assert row.about
+        assert listed([row]).replace(" ", "") in said
 
 
 FORMS = [

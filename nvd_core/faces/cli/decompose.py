@@ -22,6 +22,8 @@ from nvd_core.pipeline import check, decompose
 from nvd_core.result.decomposition import Decomposition
 from nvd_core.runtime.parallel import WORKERS
 from nvd_core.spec import protocol, run_record
+from nvd_core.spec.choices import listed
+from nvd_core.spec.choices.mask_origins import MASK_ORIGINS, MaskPath
 from nvd_core.spec.errors import UsageError
 from nvd_core.spec.forecast import Forecast, Needs
 from nvd_core.spec.manifest import as_json
@@ -43,9 +45,8 @@ class Decompose:
         UseAppendAction[tuple[str, ...]],
         arg(
             metavar="NAME[@FRAME]=PATH",
-            help="An object's masks: a folder, one picture, a video, or alpha: the clip's own. Front to back. With "
-            "@FRAME a mask of that frame alone, carried to the others; there PATH may be box:LEFT,TOP,RIGHT,BOTTOM or "
-            "clicks:X,Y;X,Y;out:X,Y.",
+            help=f"An object's masks, front to back: {listed((MaskPath, *MASK_ORIGINS.values()))}. With @FRAME a mask "
+            "of that frame alone, carried to the others.",
         ),
     ] = ()
     lock: Annotated[

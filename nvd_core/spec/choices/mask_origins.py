@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from nvd_core.clip import ClipInfo
     from nvd_core.masks.files import MaskFiles
 
-HINT: Final = "Write it as box:LEFT,TOP,RIGHT,BOTTOM or as clicks:X,Y;X,Y;out:X,Y, in pixels."
-
 Point = tuple[float, float]
 
 
@@ -52,6 +50,8 @@ class MaskPath(AtPath, MaskOrigin):
     """Folder of pictures, one picture, or a video. In text, the path alone."""
 
     name = ""
+    form = "PATH"
+    about = "a folder, one picture or a video"
 
     def open(self, first: int | None, clip: ClipInfo, numbers: range) -> MaskFiles:
         """See :meth:`MaskOrigin.open`."""
@@ -63,6 +63,7 @@ class ClipAlpha(MaskOrigin):
     """The clip's own alpha. In text ``alpha``; a folder of that name is ``./alpha``."""
 
     name = "alpha"
+    about = "the clip's own"
 
     def open(self, first: int | None, clip: ClipInfo, numbers: range) -> MaskFiles:  # noqa: ARG002
         """See :meth:`MaskOrigin.open`."""
@@ -113,6 +114,8 @@ class Box(Marks):
     """Box around the object, px of the plate."""
 
     name = "box"
+    form = "box:LEFT,TOP,RIGHT,BOTTOM"
+    about = "around the object in one frame"
     left: float
     top: float
     right: float
@@ -142,6 +145,8 @@ class Clicks(Marks):
     """
 
     name = "clicks"
+    form = "clicks:X,Y;X,Y;out:X,Y"
+    about = "on the object and off it in one frame"
     inside: tuple[Point, ...]
     outside: tuple[Point, ...] = ()
     text: str = field(default="", compare=False, repr=False)
@@ -159,6 +164,8 @@ class Clicks(Marks):
         points = [f"{x!r},{y!r}" for x, y in self.inside] + [f"out:{x!r},{y!r}" for x, y in self.outside]
         return self.text or f"clicks:{';'.join(points)}"
 
+
+HINT: Final = f"Write it as {Box.form} or as {Clicks.form}, in pixels."
 
 MASK_ORIGINS: Final[dict[str, type[MaskOrigin]]] = {row.name: row for row in (ClipAlpha, Box, Clicks)}
 """Table of the origins that have names; any other text is a path."""
