@@ -20,7 +20,7 @@ from nvd_core.spec.conventions import LEAST_PX, Size
 from nvd_core.spec.disk_space import bytes_in, check_space
 from nvd_core.spec.errors import InputError, UsageError
 from nvd_core.spec.folder import checkpoint_path, contents, is_ours
-from nvd_core.spec.forecast import Needs
+from nvd_core.spec.forecast import Forecast, Needs
 from nvd_core.spec.layer_names import check_names
 from nvd_core.spec.path_safety import check_plain, own_names, refuse_inside
 from nvd_core.spec.protocol import Caution
@@ -91,6 +91,7 @@ class Accepted:
         numbers: plate numbers of the frames used.
         flow: optical flow from files or RAFT; None for DIS.
         needs: parameters of its costs.
+        takes: forecast of its time, memory and disk space.
         lacks_masks: whether objects have to be detected, or masks propagated from key frames.
         told: cautions for the report.
     """
@@ -100,6 +101,7 @@ class Accepted:
     numbers: range
     flow: Provider | None
     needs: Needs
+    takes: Forecast
     lacks_masks: bool
     told: list[Caution]
 
@@ -156,4 +158,4 @@ def accept(job: Job, folder: Path, tell: Tell, *, resume: bool, replaces: bool, 
     check_space(folder, takes.disk_bytes - (bytes_in(checkpoint_path(folder)) if resume else 0))
     takes.check_memory()
     check_address_space(takes.memory_bytes)
-    return Accepted(solve, clip, numbers, flow, needs, is_lacking, told)
+    return Accepted(solve, clip, numbers, flow, needs, takes, is_lacking, told)

@@ -6,7 +6,7 @@ are written before the clip and its masks have been read completely.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from io import FileIO
@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, final
 
 from nvd_core import __version__
-from nvd_core.acceptance import accept, occupied_by_result
+from nvd_core.acceptance import Accepted, accept, occupied_by_result
 from nvd_core.clip import Clip
 from nvd_core.export.frames import write_channels, write_frames
 from nvd_core.export.handover import forget_what_is_not_whole, hand_over, settle
-from nvd_core.export.plates import need_copies, write_copies
+from nvd_core.export.plates import write_copies
 from nvd_core.export.report import write_report
 from nvd_core.image.exr import rgba_channels, write_exr
 from nvd_core.masks import open_mattes
@@ -39,7 +39,6 @@ from nvd_core.shot.fingerprint import difference, fingerprint_of
 from nvd_core.shot.previews import preview_masks
 from nvd_core.shot.solution import Solution
 from nvd_core.spec.choices.mask_origins import MaskPath
-from nvd_core.spec.choices.solvers import Solve
 from nvd_core.spec.folder import (
     atomic,
     channels_path,
@@ -52,7 +51,7 @@ from nvd_core.spec.folder import (
     staged_path,
     unwritable,
 )
-from nvd_core.spec.forecast import Forecast
+from nvd_core.spec.forecast import Forecast, Needs
 from nvd_core.spec.manifest import Manifest, Source, write_manifest
 from nvd_core.spec.mask_record import forget_masks, unless_refused
 from nvd_core.spec.path_safety import check_plain
@@ -63,7 +62,13 @@ from nvd_core.spec.versions import former_version, is_staged
 
 
 def decompose(
-    job: Job, folder: Path, on_event: Tell = SILENT.tell, *, resume: bool = False, replaces: bool = False
+    job: Job,
+    folder: Path,
+    on_event: Tell = SILENT.tell,
+    *,
+    resume: bool = False,
+    replaces: bool = False,
+    on_forecast: Callable[[Forecast], object] = lambda _: None,
 ) -> None:
     """Decompose a clip into a folder.
 
@@ -74,6 +79,7 @@ def decompose(
             job, which can be resumed.
         resume: reuse checkpoints of a killed or cancelled run of the same job.
         replaces: overwrite a finished result; painted atlases and corrected masks stay.
+        on_forecast: hears what the job may take once it is accepted.
 
     Raises:
         InputError: clip, masks or folder cannot be used, or the folder holds a result. Nothing is left behind then,
@@ -82,7 +88,9 @@ def decompose(
         MemoryLimitError: the job takes more memory than may be used.
     """
     with one_thread_each():
-        _decompose(job, folder, on_event, resume=resume, replaces=replaces)
+        accepted = accept(job, folder, on_event, resume=resume, replaces=replaces)
+        on_forecast(accepted.takes)
+        _decompose(job, accepted, folder, on_event, resume=resume, replaces=replaces)
         on_event(Done(folder=str(folder)))
 
 
@@ -109,11 +117,10 @@ def check(
     with one_thread_each():
         accepted = accept(job, folder, on_event, resume=resume, replaces=replaces, is_drawn=False)
     on_event(Done(folder=str(folder)))
-    return accepted.needs.forecast(WORKERS)
+    return accepted.takes
 
 
-def _decompose(job: Job, folder: Path, on_event: Tell, *, resume: bool, replaces: bool) -> None:
-    accepted = accept(job, folder, on_event, resume=resume, replaces=replaces)
+def _decompose(job: Job, accepted: Accepted, folder: Path, on_event: Tell, *, resume: bool, replaces: bool) -> None:
     clip, numbers, needs = accepted.clip, accepted.numbers, accepted.needs
     at_once = needs.plates_at_once(WORKERS)
     log = _Log(on_event)
@@ -138,7 +145,7 @@ def _decompose(job: Job, folder: Path, on_event: Tell, *, resume: bool, replaces
         told = [*accepted.told, *(event for event in log.early if isinstance(event, Caution))]
         path = staged_log_path(folder) if manifest_path(folder).is_file() else log_path(folder)
         with log.written(path, anew=not resume):
-            _solve_and_export(job, shot, accepted.solve, folder, ledger, told, begun, resume=resume)
+            _solve_and_export(job, shot, accepted, folder, ledger, told, begun, resume=resume)
         settle(folder)
 
 
@@ -210,7 +217,7 @@ def _own_masks(folder: Path) -> Path:
 def _solve_and_export(
     job: Job,
     shot: Shot,
-    solve: Solve,
+    accepted: Accepted,
     folder: Path,
     ledger: Ledger,
     told: list[Caution],
@@ -233,21 +240,27 @@ def _solve_and_export(
     if is_staged(folder):
         forget_what_is_not_whole(folder, ledger.hear)
     if not is_staged(folder):
-        _make_result(job, shot, solve, folder, checkpoints, ledger, told)
+        _make_result(job, shot, accepted, folder, checkpoints, ledger, told)
     hand_over(folder, ledger.hear)
     replace(begun, is_done=True).write(folder)
 
 
 def _make_result(
-    job: Job, shot: Shot, solve: Solve, folder: Path, checkpoints: Checkpoints, ledger: Ledger, told: list[Caution]
+    job: Job,
+    shot: Shot,
+    accepted: Accepted,
+    folder: Path,
+    checkpoints: Checkpoints,
+    ledger: Ledger,
+    told: list[Caution],
 ) -> None:
     """Solve, export, measure and report into the staging folder, where a former result is not touched."""
     progress, staged = Progress(ledger.hear), staged_path(folder)
     diagnoses = list(scene_cut(find_cuts(shot.frames, progress.stage("cuts")), shot.numbers))
     caution(diagnoses, progress.tell)
     preview_masks(shot, checkpoints.folder, progress.tell)
-    solution = solve(shot, job.settings, checkpoints, progress.stage("solve"))
-    manifest = _export(job, shot, solution, folder, told, progress.stage("frames"))
+    solution = accepted.solve(shot, job.settings, checkpoints, progress.stage("solve"))
+    manifest = _export(job, shot, solution, accepted.needs, folder, told, progress.stage("frames"))
     del solution  # its atlases are on disk now
     examination = Examination(shot.numbers, shot.clip.info.size, manifest.background)
     made = Decomposition(staged, manifest, shot.at_once)
@@ -266,17 +279,16 @@ def _make_result(
 
 
 def _export(
-    job: Job, shot: Shot, solution: Solution, folder: Path, told: list[Caution], progress: Progress
+    job: Job, shot: Shot, solution: Solution, needs: Needs, folder: Path, told: list[Caution], progress: Progress
 ) -> Manifest:
     """Write atlases, frames and solution; return their manifest, which is not written yet."""
     info, staged = shot.clip.info, staged_path(folder)
     atlases = {layer: f"atlas/{layer}.orig.exr" for layer in solution.layers}
     for layer, name in atlases.items():
         write_exr(staged / name, rgba_channels(solution.atlas(layer)))
-    has_copies = need_copies(info, shot.numbers)
-    framing, copying = progress.split(1, has_copies)
+    framing, copying = progress.split(1, needs.has_copies)
     write_frames(shot, solution, staged, info.name, framing)
-    if has_copies:
+    if needs.has_copies:
         write_copies(info, shot.numbers, staged, shot.at_once, copying)
     write_channels(solution.layers, channels_path(staged, info.name, shot.numbers[0]))
     save_arrays(solution_path(staged), solution.arrays())
@@ -293,7 +305,7 @@ def _export(
             last=shot.numbers[-1],
             is_linear=info.is_linear,
             seen_from=str(folder.absolute()),
-            has_copies=has_copies,
+            has_copies=needs.has_copies,
         ),
         layers=shot.layers,
         atlas_files=atlases,

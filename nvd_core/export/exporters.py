@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -13,7 +13,7 @@ from nvd_core.spec.exporters import EXPORTERS
 from nvd_core.spec.path_safety import refuse_inside
 
 
-def run_exporter(decomposition: Decomposition, name: str) -> Iterator[Path]:
+def run_exporter(decomposition: Decomposition, name: str) -> Generator[Path, None, None]:
     """Write a decomposition in another form to the folder of the exporter's name, and yield the path of each file.
 
     Raises:

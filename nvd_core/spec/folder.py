@@ -23,16 +23,11 @@ from nvd_core.spec.path_safety import own_files, own_names
 LAYER_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
 """Valid names of layers in compositing programs: no dots, no leading digit."""
 
-FRAME_NAME: Final = re.compile(r".+\.\d{4,}\.exr")
-"""Names of frame files of any decomposition."""
-
-
 LOCK: Final = ".lock"
 """Lock file of the process that writes to the folder."""
 
 _HALF_WRITTEN: Final = re.compile(r"\.(?P<stem>.+)\.[0-9a-f]+\.part(?P<suffix>\.\w+)?")
 """Temporary names of :func:`atomic`."""
-
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -77,9 +72,9 @@ def masks_path(folder: Path) -> Path:
     return folder / "masks"
 
 
-def masks_record_path(folder: Path) -> Path:
-    """Path of the record of generated masks."""
-    return masks_path(folder) / "masks.json"
+def masks_record_path(masks: Path) -> Path:
+    """Path of the record in a folder of generated masks."""
+    return masks / "masks.json"
 
 
 def report_path(folder: Path) -> Path:
@@ -120,7 +115,7 @@ def is_ours(folder: Path) -> bool:
     # Other programs, too, have files named manifest.json or checkpoint: one name alone proves nothing.
     is_result = manifest_path(folder).is_file() and (folder / "atlas").is_dir()
     is_unfinished = begun_path(folder).is_file() or checkpoint_note_path(folder).is_file()
-    return is_result or is_unfinished or masks_record_path(folder).is_file() or only_begun
+    return is_result or is_unfinished or masks_record_path(masks_path(folder)).is_file() or only_begun
 
 
 def contents(folder: Path) -> set[str]:

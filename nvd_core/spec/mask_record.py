@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from nvd_core.spec.errors import InputError
-from nvd_core.spec.folder import LAYER_NAME, atomic, sha256, write_json
+from nvd_core.spec.folder import LAYER_NAME, atomic, masks_record_path, sha256, write_json
 from nvd_core.spec.safe_replace import place, take_away
 from nvd_core.spec.validation import fits
 
@@ -60,7 +60,7 @@ class Record:
         Raises:
             InputError: it cannot be read, so that painted pictures are unknown.
         """
-        path = _path(folder)
+        path = masks_record_path(folder)
         if not path.is_file():
             return cls(folder)
         try:
@@ -83,7 +83,7 @@ class Record:
     @property
     def is_there(self) -> bool:
         """Whether the folder has a record."""
-        return _path(self.folder).is_file()
+        return masks_record_path(self.folder).is_file()
 
     def is_of(self, plates: Mapping[str, str]) -> bool:
         """Whether the masks are of these plates, in the frames that both have."""
@@ -91,8 +91,12 @@ class Record:
 
     def write(self) -> None:
         """Write the finished record beside the pictures."""
-        write_json(_path(self.folder), {name: value for name, value in vars(self).items() if name in _STORED})
+        self._store(self.asked)
         self.close()
+
+    def _store(self, asked: str) -> None:
+        stored = {name: value for name, value in vars(self).items() if name in _STORED}
+        write_json(masks_record_path(self.folder), stored | {"asked": asked})
 
     def close(self) -> None:
         """Remove the journal of a finished record."""
@@ -101,8 +105,7 @@ class Record:
 
     def begin(self) -> None:
         """Mark the record as unfinished, and start a journal of what is written."""
-        stored = {name: value for name, value in vars(self).items() if name in _STORED}
-        write_json(_path(self.folder), stored | {"asked": ""})
+        self._store("")
         lines = [f"{digest} {name}\n" for name, digests in self._written.items() for digest in sorted(digests)]
         with atomic(_journal(self.folder)) as temporary:  # a file of its own, whoever else had the one before
             temporary.write_text("".join(lines), encoding="utf-8")
@@ -254,10 +257,6 @@ _STORED: Final[dict[str, Any]] = {
     "kept": tuple[str, ...],
 }
 """Fields of the stored record, and their types."""
-
-
-def _path(folder: Path) -> Path:
-    return folder / "masks.json"
 
 
 def _journal(folder: Path) -> Path:

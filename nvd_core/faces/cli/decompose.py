@@ -13,19 +13,16 @@ from tyro.conf import (
     arg,
 )
 
-from nvd_core.clip import frames_used, open_clip
-from nvd_core.export.plates import need_copies
 from nvd_core.export.report import words
 from nvd_core.faces.cli.talk import AsJson, bar, json_text, talk
 from nvd_core.job_files import check_settings, named_after, parse_mask, read_job, with_locked
 from nvd_core.pipeline import check, decompose
 from nvd_core.result.decomposition import Decomposition
-from nvd_core.runtime.parallel import WORKERS
-from nvd_core.spec import protocol, run_record
+from nvd_core.spec import run_record
 from nvd_core.spec.choices import listed
 from nvd_core.spec.choices.mask_origins import MASK_ORIGINS, MaskPath
 from nvd_core.spec.errors import UsageError
-from nvd_core.spec.forecast import Forecast, Needs
+from nvd_core.spec.forecast import Forecast
 from nvd_core.spec.manifest import as_json
 from nvd_core.spec.settings import Job, Settings, plain
 from nvd_core.spec.versions import held, holds_result, next_version, unfinished_version
@@ -70,17 +67,13 @@ class Decompose:
         folder = self._folder(job)
         if self.check:
             return self._checked(job, folder)
-        is_told = not talk.is_terminal
+
+        def tell(takes: Forecast) -> None:
+            if talk.is_terminal:
+                talk.print(f"It may take {takes}", soft_wrap=True)
+
         with bar("What is finished can be taken up with --resume.") as show:
-
-            def hear(event: protocol.Event) -> None:
-                nonlocal is_told
-                if not is_told and isinstance(event, protocol.Stage):  # nothing was refused
-                    talk.print(f"It may take {_forecast(job)}", soft_wrap=True)
-                    is_told = True
-                show(event)
-
-            decompose(job, folder, hear, resume=self.resume, replaces=self.replace)
+            decompose(job, folder, show, resume=self.resume, replaces=self.replace, on_forecast=tell)
         manifest = Decomposition.open(folder).manifest
         talk.print(words(manifest), soft_wrap=True)
         talk.print(f"Look at {folder / 'report' / 'contact_sheet.png'}", soft_wrap=True)
@@ -116,10 +109,3 @@ class Decompose:
         job = read_job(self.job)
         masks = with_locked(masks or job.masks, self.lock)
         return replace(job, clip=self.clip or job.clip, masks=masks, settings=settings)
-
-
-def _forecast(job: Job) -> Forecast:
-    info = open_clip(Path(job.clip), job.settings.fps).info
-    numbers = frames_used(job.settings.frames, info)
-    has_copies = need_copies(info, numbers)
-    return Needs.of(info.size, len(numbers), job.masks, job.settings, has_copies=has_copies).forecast(WORKERS)
