@@ -319,7 +319,7 @@ def test_an_amount_of_memory_is_the_same_when_it_is_written_and_parsed_again(tex
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
-        (Finder, "people:x"), (Finder, "moving:x"), (Propagator, "sam3:x"),
+        (Finder, "people:x"), (Finder, "moving:x"), (Propagator, "sam3:x"), (MaskOrigin, ""),
         (Solver, "magic"), (Solver, "lattice:x"), (Start, "x"), (FlowSource, ""), (MaskOrigin, "box:1,2,3"),
         (MaskOrigin, "clicks:out:1,2"), (FrameRange, "all"), (MemoryBudget, "4X"),
     ],

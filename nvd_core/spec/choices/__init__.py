@@ -1,7 +1,7 @@
-"""Values of settings that are rows of a table, such as solvers and sources of optical flow.
+"""Settings whose values are rows of a table, such as solvers and sources of optical flow.
 
-A row is a frozen dataclass that knows its text form, what it refuses, what it costs and what runs it. Text is parsed
-once, where it comes in. Rows need the standard library alone: what runs them is imported when it runs.
+A row is a frozen dataclass with its text form, help, checks and cost. What runs it is imported when it runs, so that
+the table needs the standard library alone.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _PACKAGES: Final = ("torch", "transformers", "torchvision")
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of a row in the forecast, on top of the stages that all jobs pass.
+    """Cost of a row in the forecast; units are those of :meth:`nvd_core.spec.forecast.Needs.amounts`.
 
     Attributes:
-        cpu_s: CPU seconds over all threads by stage, per unit of :meth:`nvd_core.spec.forecast.Needs.amounts`.
-        peak_bytes: memory by stage, per unit.
+        cpu_s: CPU seconds over all threads, by stage and unit.
+        peak_bytes: memory, by stage and unit.
         loaded_bytes: memory through all stages.
         is_known: whether the seconds may be told; else they serve progress alone.
     """
@@ -41,13 +41,7 @@ class Cost:
 
 
 class Text(ABC):
-    """Value with a text form, on the command line, in a job's file, in a manifest and in a .blend.
-
-    Attributes:
-        least: characters that the text has at least.
-    """
-
-    least: ClassVar[int] = 0
+    """Value with a text form, on the command line, in a job's file, in a manifest and in a .blend."""
 
     @classmethod
     @abstractmethod
@@ -60,7 +54,7 @@ class Text(ABC):
 
     @classmethod
     def reads(cls, text: str) -> bool:
-        """Whether text has the form."""
+        """Whether text has the form; for :mod:`nvd_core.spec.validation`."""
         try:
             cls.parse(text)
         except NvdError:
@@ -69,26 +63,27 @@ class Text(ABC):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Paths that it names."""
+        """Paths in it."""
         return ()
 
-    def placed(self, place: Callable[[str], str]) -> Self:  # noqa: ARG002 (it names none)
+    def placed(self, place: Callable[[str], str]) -> Self:  # noqa: ARG002 (there are none)
         """Copy with every path replaced by a function, for example made absolute."""
         return self
 
     @classmethod
     def __get_pydantic_core_schema__(cls, *_: object) -> dict[str, Any]:
         """Schema by which pydantic reads the text form: a dictionary, so that pydantic is not needed here."""
-        text = {"type": "str", "min_length": cls.least}
-        return {"type": "function-after", "function": {"type": "no-info", "function": cls.parse}, "schema": text}
+        parse = {"type": "no-info", "function": cls.parse}
+        return {"type": "function-after", "function": parse, "schema": {"type": "str"}}
 
 
 class Choice(Text):
     """Row of a table, in text ``NAME``, or ``NAME:REST`` where it takes a value.
 
     Attributes:
-        setting: that the rows of this table are values of.
+        setting: name of the setting.
         rows: the table, by name.
+        unnamed: row of a text that names no other, a path; without one, such a text is refused.
         name: in text.
         form: text form, for help; the name if empty.
         about: what it is, for help.
@@ -97,6 +92,7 @@ class Choice(Text):
 
     setting: ClassVar[str]
     rows: ClassVar[dict[str, Any]]
+    unnamed: ClassVar[Callable[[str], Any] | None] = None
     name: ClassVar[str]
     form: ClassVar[str] = ""
     about: ClassVar[str] = ""
@@ -104,25 +100,20 @@ class Choice(Text):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """See :meth:`Text.parse`; a text that names no row is :meth:`other`."""
+        """See :meth:`Text.parse`."""
         name, colon, rest = text.partition(":")
         row = cls.rows.get(name)
         made = row.read(rest if colon else None) if row else None
-        return cls.other(text) if made is None else made
+        if made is None and text and cls.unnamed:
+            made = cls.unnamed(text)
+        if made is None:
+            raise cls.unknown(text)
+        return made
 
     @classmethod
     def read(cls, rest: str | None) -> Self | None:
         """Read the text after the colon, None without a colon; return None if it is no text of this row."""
         return cls() if rest is None else None
-
-    @classmethod
-    def other(cls, text: str) -> Self:
-        """Make the value of a text that names no row.
-
-        Raises:
-            UsageError: there is none.
-        """
-        raise cls.unknown(text)
 
     @classmethod
     def unknown(cls, text: str) -> UsageError:
@@ -134,7 +125,7 @@ class Choice(Text):
         return self.name
 
     def files(self) -> list[Path]:
-        """List the files, beside the clip's, that its results depend on, in a fixed order.
+        """List its own files that results depend on, in a fixed order.
 
         Raises:
             InputError: they are not there.
@@ -142,7 +133,7 @@ class Choice(Text):
         return []
 
     def check(self, job: Job) -> None:
-        """Refuse a job in which this choice cannot be used, before it begins; no file is opened.
+        """Refuse a job that it cannot be used in, before the job begins; open no file.
 
         Raises:
             UsageError: it cannot.
@@ -162,12 +153,12 @@ class AtPath(Choice):
 
     @classmethod
     def read(cls, rest: str | None) -> Self | None:
-        """See :meth:`Choice.read`; the path may be missing, which is refused when it is used."""
+        """See :meth:`Choice.read`; a missing path is refused when it is used."""
         return cls(rest or "")
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The path."""
+        """See :attr:`Text.paths`."""
         return (self.path,) if self.path else ()
 
     def placed(self, place: Callable[[str], str]) -> Self:
@@ -179,10 +170,10 @@ class AtPath(Choice):
 
 
 class Learned(AtPath):
-    """Row of a learned model, whose weights are the user's: a local path, never downloaded.
+    """Learned model with the user's weights, at a local path.
 
     Attributes:
-        opener: module and function of ``path, device`` that opens the model, as ``module:function``.
+        opener: function of path and device that opens the model, as ``module:function``.
     """
 
     opener: ClassVar[str]

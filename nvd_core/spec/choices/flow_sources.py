@@ -27,19 +27,7 @@ class FlowSource(Choice):
 
     setting = "flow"
     rows: ClassVar[dict[str, type[FlowSource]]]
-    least = 1
     is_given: ClassVar[bool] = True
-
-    @classmethod
-    def other(cls, text: str) -> FlowSource:
-        """Flow files at a path.
-
-        Raises:
-            UsageError: there is no path.
-        """
-        if not text:
-            raise cls.unknown(text)
-        return FlowFiles(text)
 
     @abstractmethod
     def open(self, info: ClipInfo, numbers: range, device: Device) -> Provider | None:
@@ -118,4 +106,4 @@ class Raft(AtPath, FlowSource):
 
 FLOW_SOURCES: Final[dict[str, type[FlowSource]]] = {row.name: row for row in (Dis, Raft)}
 """Table of the flow sources, by the name before the colon; any other text is a path of flow files."""
-FlowSource.rows = FLOW_SOURCES
+FlowSource.rows, FlowSource.unnamed = FLOW_SOURCES, FlowFiles

@@ -24,12 +24,6 @@ class MaskOrigin(Choice):
 
     setting = "mask"
     rows: ClassVar[dict[str, type[MaskOrigin]]]
-    least = 1
-
-    @classmethod
-    def other(cls, text: str) -> MaskOrigin:
-        """Pictures or a video at a path."""
-        return MaskPath(text)
 
     @abstractmethod
     def open(self, first: int | None, clip: ClipInfo, numbers: range) -> MaskFiles:
@@ -169,4 +163,4 @@ HINT: Final = f"Write it as {Box.form} or as {Clicks.form}, in pixels."
 
 MASK_ORIGINS: Final[dict[str, type[MaskOrigin]]] = {row.name: row for row in (ClipAlpha, Box, Clicks)}
 """Table of the origins that have names; any other text is a path."""
-MaskOrigin.rows = MASK_ORIGINS
+MaskOrigin.rows, MaskOrigin.unnamed = MASK_ORIGINS, MaskPath
