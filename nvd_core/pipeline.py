@@ -51,7 +51,7 @@ from nvd_core.spec.folder import (
     staged_path,
     unwritable,
 )
-from nvd_core.spec.forecast import Forecast, Needs
+from nvd_core.spec.forecast import Forecast
 from nvd_core.spec.manifest import Manifest, Source, write_manifest
 from nvd_core.spec.mask_record import forget_masks, unless_refused
 from nvd_core.spec.path_safety import check_plain
@@ -143,9 +143,10 @@ def _decompose(job: Job, accepted: Accepted, folder: Path, on_event: Tell, *, re
             lines, flow = working_lines(job.settings), accepted.flow
             shot = prepare(clip, mattes, numbers, lines, folder, at_once, flow, progress.stage("prepare"))
         told = [*accepted.told, *(event for event in log.early if isinstance(event, Caution))]
+        accepted = replace(accepted, told=told)
         path = staged_log_path(folder) if manifest_path(folder).is_file() else log_path(folder)
         with log.written(path, anew=not resume):
-            _solve_and_export(job, shot, accepted, folder, ledger, told, begun, resume=resume)
+            _solve_and_export(job, shot, accepted, folder, ledger, begun, resume=resume)
         settle(folder)
 
 
@@ -215,15 +216,7 @@ def _own_masks(folder: Path) -> Path:
 
 
 def _solve_and_export(
-    job: Job,
-    shot: Shot,
-    accepted: Accepted,
-    folder: Path,
-    ledger: Ledger,
-    told: list[Caution],
-    begun: RunRecord,
-    *,
-    resume: bool,
+    job: Job, shot: Shot, accepted: Accepted, folder: Path, ledger: Ledger, begun: RunRecord, *, resume: bool
 ) -> None:
     """Solve, export and move the result to its place, resuming checkpoints of the same job."""
     fingerprint = fingerprint_of(job, shot)
@@ -240,19 +233,13 @@ def _solve_and_export(
     if is_staged(folder):
         forget_what_is_not_whole(folder, ledger.hear)
     if not is_staged(folder):
-        _make_result(job, shot, accepted, folder, checkpoints, ledger, told)
+        _make_result(job, shot, accepted, folder, checkpoints, ledger)
     hand_over(folder, ledger.hear)
     replace(begun, is_done=True).write(folder)
 
 
 def _make_result(
-    job: Job,
-    shot: Shot,
-    accepted: Accepted,
-    folder: Path,
-    checkpoints: Checkpoints,
-    ledger: Ledger,
-    told: list[Caution],
+    job: Job, shot: Shot, accepted: Accepted, folder: Path, checkpoints: Checkpoints, ledger: Ledger
 ) -> None:
     """Solve, export, measure and report into the staging folder, where a former result is not touched."""
     progress, staged = Progress(ledger.hear), staged_path(folder)
@@ -260,7 +247,7 @@ def _make_result(
     caution(diagnoses, progress.tell)
     preview_masks(shot, checkpoints.folder, progress.tell)
     solution = accepted.solve(shot, job.settings, checkpoints, progress.stage("solve"))
-    manifest = _export(job, shot, solution, accepted.needs, folder, told, progress.stage("frames"))
+    manifest = _export(job, shot, solution, accepted, folder, progress.stage("frames"))
     del solution  # its atlases are on disk now
     examination = Examination(shot.numbers, shot.clip.info.size, manifest.background)
     made = Decomposition(staged, manifest, shot.at_once)
@@ -278,17 +265,16 @@ def _make_result(
     write_manifest(staged, manifest)
 
 
-def _export(
-    job: Job, shot: Shot, solution: Solution, needs: Needs, folder: Path, told: list[Caution], progress: Progress
-) -> Manifest:
+def _export(job: Job, shot: Shot, solution: Solution, accepted: Accepted, folder: Path, progress: Progress) -> Manifest:
     """Write atlases, frames and solution; return their manifest, which is not written yet."""
     info, staged = shot.clip.info, staged_path(folder)
     atlases = {layer: f"atlas/{layer}.orig.exr" for layer in solution.layers}
     for layer, name in atlases.items():
         write_exr(staged / name, rgba_channels(solution.atlas(layer)))
-    framing, copying = progress.split(1, needs.has_copies)
+    has_copies = accepted.needs.has_copies
+    framing, copying = progress.split(1, has_copies)
     write_frames(shot, solution, staged, info.name, framing)
-    if needs.has_copies:
+    if has_copies:
         write_copies(info, shot.numbers, staged, shot.at_once, copying)
     write_channels(solution.layers, channels_path(staged, info.name, shot.numbers[0]))
     save_arrays(solution_path(staged), solution.arrays())
@@ -305,7 +291,7 @@ def _export(
             last=shot.numbers[-1],
             is_linear=info.is_linear,
             seen_from=str(folder.absolute()),
-            has_copies=needs.has_copies,
+            has_copies=has_copies,
         ),
         layers=shot.layers,
         atlas_files=atlases,
@@ -314,7 +300,7 @@ def _export(
         solution=solution.record,
         masks=tuple(_mask_entry(mask, folder) for mask in job.masks),
         versions={"nvd_core": __version__, **solution.versions},
-        warnings=tuple(f"{one.message}. {one.hint}" for one in (*info.cautions, *told)),
+        warnings=tuple(f"{one.message}. {one.hint}" for one in (*info.cautions, *accepted.told)),
     )
 
 

@@ -16,16 +16,12 @@ from support import job_of
 from support import solve as solve_job
 
 from nvd_core.__main__ import main
-from nvd_core.clip import open_clip
 from nvd_core.export.exporters import run_exporter
 from nvd_core.faces.demo_clip import DemoClip
 from nvd_core.lattice.solve import solve
-from nvd_core.masks import open_mattes
 from nvd_core.masks.files import MaskFiles, open_files
 from nvd_core.result.decomposition import Decomposition
 from nvd_core.roto.discover import Found
-from nvd_core.shot import prepare
-from nvd_core.shot.fingerprint import fingerprint_of
 from nvd_core.spec.choices import AtPath, Choice, Cost, Text, listed
 from nvd_core.spec.choices.amounts import FrameRange, MemoryBudget
 from nvd_core.spec.choices.finders import FINDERS, Finder, Mask2Former, MaskRcnn, Moving, Nothing
@@ -218,33 +214,6 @@ def test_new_rows_are_checked_before_the_job(
     assert nvd(monkeypatch, "decompose", demo.frames, flag, "-o", tmp_path / "out") == 2
     assert "too dark" in capfd.readouterr().err
     assert not (tmp_path / "out").exists()
-
-
-def test_a_job_is_resumed_when_its_files_moved_and_not_when_its_rows_are_others(
-    rows: None, demo: DemoClip, tmp_path: Path
-) -> None:
-    clip = open_clip(demo.frames)
-    shot = prepare(clip, open_mattes((), clip.info), range(1, 2), 96, tmp_path)
-
-    def fingerprint(flow: str = "dis", mask: str = "/masks", frame: int | None = None) -> str:
-        masks = (MaskSource.of(name="sign", path=mask, frame=frame),)
-        job = Job(clip="/clip", masks=masks, settings=Settings.of(flow=flow))
-        return fingerprint_of(job, shot)
-
-    marked = [{"mask": f"box:1,2,3,{bottom}", "frame": 1} for bottom in (4, 5)]
-    others = [
-        {},
-        {"flow": "still"},
-        {"flow": "raft:/a"},
-        {"flow": "/a"},
-        {"mask": "alpha"},
-        {"mask": "beside"},
-        *marked,
-    ]
-    assert len({fingerprint(**other) for other in others}) == len(others)
-    for moved in ({"flow": "still:/%s"}, {"flow": "raft:/%s"}, {"flow": "/%s"}, {"mask": "/%s"}):
-        here, there = ({name: text % place for name, text in moved.items()} for place in "ab")
-        assert fingerprint(**here) == fingerprint(**there)
 
 
 def test_new_rows_cost_what_they_say(rows: None) -> None:
