@@ -148,7 +148,5 @@ def _place(result: bpy.types.Scene, used: footage.Footage, strip: Any, scene: bp
     first, last = max(result.frame_start, used.first), min(result.frame_end, used.last)
     if plate is None or not used.has(plate) or first > last:
         return None
-    skipped, _, left = compat.strip_span(strip)
-    shown_from = left + max(0, compat.source_range(strip).start - skipped)  # timeline frame of used.first
-    zero = shown_from - used.first
+    zero = footage.timeline_start(strip) - used.first
     return Place(result, scene, strip, zero + result.frame_start, zero + first, zero + last + 1)
