@@ -246,8 +246,7 @@ class Job:
                 self.warnings.append(in_blender(shown(f"{message}. {hint}")))
             case protocol.Failed(code=code, message=message, hint=hint, where=where):
                 self.can_resume = code not in {"input", "usage"} or self.record.has_checkpoint
-                said = f"{message}{f' ({where})' if where else ''}. {hint}".strip()
-                self.error = in_blender(shown(said))
+                self.error = in_blender(str(NvdError(message, where=where, hint=hint)))
 
     def _ended(self, code: int) -> None:
         with suppress(OSError):
