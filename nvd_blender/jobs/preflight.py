@@ -23,7 +23,7 @@ from nvd_core.spec.disk_space import nearest
 from nvd_core.spec.errors import InputError, NvdError, SetupError
 from nvd_core.spec.folder import contents, is_ours
 from nvd_core.spec.layer_names import check_name
-from nvd_core.spec.patterns import files_at, has_number, shape_of
+from nvd_core.spec.patterns import file_of, files_at, has_number, shape_of
 from nvd_core.spec.protocol import Failed
 from nvd_core.spec.settings import Settings
 
@@ -199,7 +199,7 @@ def _unusable(places: location.Places) -> str:
 
 def _check_clip(chosen: Selected) -> None:
     used = chosen.footage
-    first = used.clip if used.fps is None else used.picture(used.first)
+    first = used.clip if used.fps is None else file_of(used.clip, used.first)
     if not disk.known(True, os.path.exists, str(first)):
         raise InputError("The clip's file is not there", where=first, hint="Put it back, or find it with Relink.")
 

@@ -41,7 +41,6 @@ _counts: dict[Path, tuple[tuple[int, int], int]] = {}
 """Cache of movies' frame counts: modification time and size of the file, and number of frames."""
 
 _LAST_NUMBER = re.compile(r"\d+(?=\D*$)")
-_MARKS = re.compile(r"#+(?=[^#]*$)")
 _AT_OWN_RATE = "Add it again without Adjust Playback Rate, or in a scene of its frame rate."
 
 
@@ -68,10 +67,6 @@ class Footage:
         """Part of a job that the footage determines, as in ``job.toml``."""
         settings = {"frames": f"{self.first}-{self.last}"} | ({} if self.fps is None else {"fps": self.fps})
         return {"clip": str(self.clip), "settings": settings, "shown": self.shown | {"turns": compat.TURNS_MOVIES}}
-
-    def picture(self, number: int) -> Path:
-        """File of a frame of a picture sequence, by plate number."""
-        return self.clip.with_name(_MARKS.sub(lambda marks: str(number).zfill(len(marks[0])), self.clip.name))
 
     def has(self, file: Path) -> bool:
         """Whether a file is this video, or a picture of this sequence."""

@@ -17,6 +17,7 @@ import bpy
 import nvd_core
 from nvd_core.spec.errors import InputError
 from nvd_core.spec.folder import write_json
+from nvd_core.spec.patterns import file_of
 
 from ..host import compat
 from . import footage
@@ -219,7 +220,7 @@ def _beside(item: NVD_PG_mask, chosen: Selected, keys: Sequence[int]) -> list[di
         raise InputError(
             "A frame of a movie cannot be carried", where=strip.name, hint="Use a strip of pictures, or a Blender Mask."
         )
-    return [{"path": str(found.picture(key + later)), "frame": key} for key in keys] or [
+    return [{"path": str(file_of(found.clip, key + later)), "frame": key} for key in keys] or [
         {"path": str(found.clip), "first": first}
     ]
 

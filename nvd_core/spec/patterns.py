@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 _PLACE: Final = re.compile(r"#+|%0?\d*d")
+_LAST_MARKS: Final = re.compile(r"#+(?=[^#]*$)")
 
 
 def has_number(name: str) -> bool:
@@ -20,6 +21,11 @@ def shape_of(name: str) -> re.Pattern[str]:
     """Compile a pattern's name to a regular expression whose first group is the number."""
     start, end = _PLACE.split(name, maxsplit=1)
     return re.compile(re.escape(start) + r"(\d+)" + re.escape(end))
+
+
+def file_of(pattern: Path, number: int) -> Path:
+    """File of a number by a pattern with ``#``; the path itself if it has none."""
+    return pattern.with_name(_LAST_MARKS.sub(lambda marks: str(number).zfill(len(marks[0])), pattern.name))
 
 
 def numbered(pattern: Path) -> list[tuple[int, Path]]:

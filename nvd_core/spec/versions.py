@@ -13,10 +13,10 @@ from nvd_core.spec.folder import contents, manifest_path, masks_path, staged_pat
 from nvd_core.spec.manifest import Source, read_manifest
 from nvd_core.spec.mask_record import Record
 from nvd_core.spec.path_safety import check_plain
+from nvd_core.spec.patterns import file_of
 from nvd_core.spec.run_record import RunRecord
 
 _VERSION: Final = re.compile(r"(?P<stem>.+)_v(?P<number>\d{3,})")
-_MARKS: Final = re.compile(r"#+(?=[^#]*$)")
 
 
 def version_of(folder: Path) -> str:
@@ -136,6 +136,5 @@ def _versions(folder: Path, taken: Collection[Path] = ()) -> Iterator[tuple[int,
 def _is_clip(source: Source, clip: Path) -> bool:
     """Whether a clip is the decomposed one, whether named by folder, pattern or file."""
     file = Path(source.file)
-    first = clip.with_name(_MARKS.sub(lambda marks: str(source.first).zfill(len(marks[0])), clip.name))
-    named = {path.resolve() for path in (clip, first)}
+    named = {path.resolve() for path in (clip, file_of(clip, source.first))}
     return not named.isdisjoint({file.resolve(), file.resolve().parent, Path(source.path).resolve()})
