@@ -54,22 +54,21 @@ def is_newer_on_disk(image: bpy.types.Image) -> bool:
 def was_saved_elsewhere(image: bpy.types.Image) -> bool:
     """Whether another program has saved the file, and has finished writing: its time is the same at two checks."""
     path = path_of(image)
-    try:
-        written_ns = path.stat().st_mtime_ns
-    except (AttributeError, OSError, ValueError):
+    now_ns = written_ns(path)
+    if not now_ns:
         return False  # packed, gone, or just being replaced
-    before = _states.get(path, _FileState(written_ns, written_ns, had_paint=False))
+    before = _states.get(path, _FileState(now_ns, now_ns, had_paint=False))
     saved_here = before.had_paint and not image.is_dirty
-    is_whole = written_ns == before.written_ns
-    shown_ns = written_ns if saved_here or is_whole else before.shown_ns
-    _states[path] = _FileState(shown_ns, written_ns, image.is_dirty)
-    return is_whole and written_ns != before.shown_ns
+    is_whole = now_ns == before.written_ns
+    shown_ns = now_ns if saved_here or is_whole else before.shown_ns
+    _states[path] = _FileState(shown_ns, now_ns, image.is_dirty)
+    return is_whole and now_ns != before.shown_ns
 
 
-def written_ns(path: Path) -> int:
-    """When a file was written, nanoseconds since 1970; 0 if it is not there."""
+def written_ns(path: Path | None) -> int:
+    """When a file was written, nanoseconds since 1970; 0 if it is not there, or there is no path."""
     try:
-        return path.stat().st_mtime_ns
+        return path.stat().st_mtime_ns if path else 0
     except (OSError, ValueError):
         return 0
 
@@ -83,9 +82,8 @@ def read_again(image: bpy.types.Image) -> None:
 def was_read(image: bpy.types.Image) -> None:
     """Note that a picture equals its file, as it was just read or saved."""
     path = path_of(image)
-    with suppress(AttributeError, OSError, ValueError):  # packed, gone, or just being replaced
-        written_ns = path.stat().st_mtime_ns
-        _states[path] = _FileState(written_ns, written_ns, had_paint=False)
+    if now_ns := written_ns(path):  # neither packed, gone, nor just being replaced
+        _states[path] = _FileState(now_ns, now_ns, had_paint=False)
     newer.discard(path)
 
 
