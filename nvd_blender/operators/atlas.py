@@ -228,7 +228,8 @@ class NVD_OT_save_masks(OfLayer, bpy.types.Operator):
 
     def run(self, _context: bpy.types.Context, found: Found) -> None:
         """Save them."""
-        generated_masks.save(generated_masks.unsaved(found.scene, found.layer))
+        for mask in generated_masks.unsaved(found.scene, found.layer):
+            paint.save_to(mask, path_of(mask))
 
 
 class NVD_OT_reload_masks(OfLayer, bpy.types.Operator):

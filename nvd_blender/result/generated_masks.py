@@ -5,7 +5,6 @@ The node of a layer stores whether it has such masks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import bpy
@@ -64,17 +63,3 @@ def in_use() -> list[bpy.types.Image]:
     canvases = {scene.tool_settings.image_paint.canvas for scene in bpy.data.scenes}
     images = (image for image in bpy.data.images if paint.OURS_KEY in image and (image.is_dirty or image in canvases))
     return [image for image in images if (path := path_of(image)) and path.parent in folders]
-
-
-def save(images: Iterable[bpy.types.Image]) -> None:
-    """Save masks to their files.
-
-    Raises:
-        InputError: one cannot be written.
-    """
-    for image in images:
-        try:
-            image.save()
-            paint.was_read(image)
-        except RuntimeError as error:
-            raise InputError(f"The mask cannot be saved: {error}", where=path_of(image)) from error

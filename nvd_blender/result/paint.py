@@ -147,7 +147,7 @@ def set_aside(folder: Path, before: dict[Path, Mark]) -> list[str]:
         is_anew = mark is not None and mark != before.get(path.resolve()) and path.is_file()
         if is_anew and not _is_saved_since(path, mark):
             target = _beside(path)
-            _save(image, target, is_copy=True)
+            save_to(image, target)
             read_again(image)
             said.append(f"{path.name} was made anew while you painted on it; your paint was saved as {target.name}")
     return said
@@ -174,22 +174,22 @@ def keep(image: bpy.types.Image) -> str:
         return ""
     own = path.is_file() and not is_newer_on_disk(image) and _is_of_a_result(path)
     target = path if own else _beside(path)
-    _save(image, target, is_copy=not own)
+    save_to(image, target)
     return f"Your paint on {path.name} was saved{'' if own else f' as {target.name}, as {path.name} is another by now'}"
 
 
-def _save(image: bpy.types.Image, target: Path, *, is_copy: bool) -> None:
+def save_to(image: bpy.types.Image, target: Path) -> None:
     """Save a picture to its own file, or a copy of it to another.
 
     Raises:
         InputError: the file cannot be saved.
     """
     try:
-        if is_copy:
-            compat.save_copy(image, target)
-        else:
+        if target == path_of(image):
             image.save()
             was_read(image)
+        else:
+            compat.save_copy(image, target)
     except RuntimeError as error:
         raise InputError(f"The paint cannot be saved: {error}", where=target, hint="Save it elsewhere.") from error
 
