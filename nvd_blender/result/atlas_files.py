@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from array import array
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -18,7 +17,7 @@ from . import atlas_check, generated_masks, paint
 from .compositor import load_atlas
 from .layer_group import fit_atlases
 from .layers import group_of
-from .scenes import atlas_nodes, folder_of, is_plate, original_of, path_of, results
+from .scenes import atlas_nodes, folder_of, full, is_plate, original_of, path_of, results
 
 _LOOK_S: Final = 1.0
 
@@ -64,7 +63,7 @@ def exchange(scene: bpy.types.Scene, layer: str, path: Path) -> str:
     Raises:
         InputError: it is not there, cannot be read, or cannot be the layer's atlas.
     """
-    if _must_stay(Path(os.path.abspath(path))):  # noqa: PTH100 (as in path_of)
+    if _must_stay(full(path)):
         raise InputError("That picture belongs to a result and must stay as it is", where=path, hint="Choose a copy.")
     original = original_of(scene, layer)
     atlas_check.check(layer, path, Size(*original.size) if original else None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -37,6 +36,7 @@ from .scenes import (
     QUALITY_KEY,
     atlas_nodes,
     built,
+    full,
     is_plate,
     node_of,
     path_of,
@@ -260,8 +260,7 @@ def _layer(
 def _plate_path(folder: Path, manifest: Manifest) -> Path:
     """File that the plate's node reads: of the clip, or of its copies."""
     source = manifest.source
-    path = manifest.copy_path(folder, source.first) if source.has_copies else source.file
-    return Path(os.path.abspath(path))  # noqa: PTH100 (asks no disk)
+    return full(manifest.copy_path(folder, source.first) if source.has_copies else source.file)
 
 
 def _note_clip(scene: bpy.types.Scene, source: Source) -> None:
@@ -309,7 +308,7 @@ def load_picture(path: Path, colorspace: str | None) -> bpy.types.Image:
         InputError: the file does not exist.
     """
     ours = {path_of(image): image for image in bpy.data.images if OURS_KEY in image and not image.library}
-    image = ours.get(Path(os.path.abspath(path)))  # noqa: PTH100 (asks no disk)
+    image = ours.get(full(path))
     if image is None:
         if not path.is_file():
             raise InputError(

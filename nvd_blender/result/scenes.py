@@ -64,8 +64,13 @@ def built(scene: bpy.types.Scene) -> int:
 
 def result_scene(folder: Path) -> bpy.types.Scene | None:
     """Scene of a decomposition in this .blend, if there is one."""
-    wanted = Path(os.path.abspath(folder))  # noqa: PTH100 (no disk access: panels call this, and a disk may sleep)
+    wanted = full(folder)
     return next((scene for scene in results() if not scene.library and folder_of(scene) == wanted), None)
+
+
+def full(path: str | Path) -> Path:
+    """Absolute path of a file or folder, by its name alone: panels call this, and a disk may sleep."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 (resolve() asks the disk)
 
 
 def folder_of(scene: bpy.types.Scene) -> Path | None:
@@ -92,7 +97,7 @@ def path_of(image: bpy.types.Image | None) -> Path | None:
     """Absolute path of an image's file; None if it has none."""
     if image is None or not image.filepath:
         return None
-    return Path(os.path.abspath(bpy.path.abspath(image.filepath, library=image.library)))  # noqa: PTH100 (as above)
+    return full(bpy.path.abspath(image.filepath, library=image.library))
 
 
 def atlas_nodes(scene: bpy.types.Scene) -> dict[str, Node]:
