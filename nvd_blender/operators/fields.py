@@ -9,7 +9,7 @@ from nvd_core.spec.settings import QUALITY
 
 from ..source.footage import chosen, pattern_of
 from ..source.key_frames import is_carried
-from ..source.objects import asked
+from ..source.objects import active_of, asked
 from .objects import OnObjects
 
 
@@ -37,14 +37,14 @@ class NVD_OT_browse_mask(OnObjects, bpy.types.Operator):
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         """Open the file browser in the mask's folder, else in the clip's."""
         owner, scene = chosen(context)
-        item = _active(asked(owner, scene))
+        item = active_of(asked(owner, scene))
         self.filepath = bpy.path.abspath((item.picture if is_carried(item) else item.path) or _folder_of(owner) + "/")
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Store the chosen files in the field."""
-        item = _active(asked(*chosen(context)))
+        item = active_of(asked(*chosen(context)))
         if item is None:  # removed while the browser was open
             return {"CANCELLED"}
         paths = [Path(self.directory, one.name) for one in self.files if one.name]
@@ -70,11 +70,6 @@ class NVD_OT_browse_mask(OnObjects, bpy.types.Operator):
         is_movie = path.suffix.lower() in bpy.path.extensions_movie
         others = () if is_movie or pattern == path else path.parent.iterdir()
         return pattern if any(one != path and pattern_of(one) == pattern for one in others) else path
-
-
-def _active(group: bpy.types.PropertyGroup) -> bpy.types.PropertyGroup | None:
-    """Active object of the list."""
-    return group.masks[group.active_mask] if 0 <= group.active_mask < len(group.masks) else None
 
 
 def _folder_of(owner: Any) -> str:  # noqa: ANN401 (a strip's class differs)

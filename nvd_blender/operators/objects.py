@@ -11,7 +11,7 @@ from nvd_core.spec.patterns import has_number
 from ..source import footage
 from ..source.footage import chosen
 from ..source.key_frames import is_carried, keys_of, set_keys
-from ..source.objects import asked
+from ..source.objects import active_of, asked
 
 _STEP = {"UP": -1, "DOWN": 1}
 
@@ -79,10 +79,9 @@ class NVD_OT_carry_mask(OnObjects, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Add the frame at the playhead to the key frames, or clear them; a picture has one key frame only."""
         owner, scene = chosen(context)
-        group = asked(owner, scene)
-        if not 0 <= group.active_mask < len(group.masks):
+        item = active_of(asked(owner, scene))
+        if item is None:
             return {"CANCELLED"}
-        item = group.masks[group.active_mask]
         if self.action == "CLEAR":
             set_keys(item, ())
             return {"FINISHED"}

@@ -114,8 +114,7 @@ def refuse_stills(chosen: Selected) -> None:
 def _moves(mask: bpy.types.Mask, length: int) -> bool:
     """Whether a mask moves: by tracks, animation or shape keys. The API does not expose shape keys: evaluate frames."""
     data = mask.animation_data
-    points = [point for layer in mask.layers for spline in layer.splines for point in spline.points]
-    if any(point.parent.id for point in points) or (data and (data.action or data.drivers or data.nla_tracks)):
+    if compat.followed_clips(mask) or (data and (data.action or data.drivers or data.nla_tracks)):
         return True
     first, last = min(mask.frame_start, 1), max(mask.frame_end, length)
     step = max(1, (last - first) // _TESTED_FRAMES)

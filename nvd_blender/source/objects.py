@@ -91,6 +91,11 @@ def asked(owner: Any, scene: bpy.types.Scene) -> bpy.types.PropertyGroup:  # noq
     return scene.nvd if is_bare and (scene.nvd.masks or scene.nvd.folder) else owner.nvd
 
 
+def active_of(group: bpy.types.PropertyGroup) -> NVD_PG_mask | None:
+    """Active object of a list of objects."""
+    return group.masks[group.active_mask] if 0 <= group.active_mask < len(group.masks) else None
+
+
 def take_over(owner: Any, scene: bpy.types.Scene) -> bool:  # noqa: ANN401
     """Move what :func:`asked` finds in the scene to a strip or movie clip; return whether there was anything."""
     kept, own = asked(owner, scene), owner.nvd

@@ -13,7 +13,7 @@ from ..host.labels import paragraph
 from ..jobs.preflight import Objection, fault
 from ..source.footage import Selected
 from ..source.key_frames import in_timeline, is_carried
-from ..source.objects import ICONS, NVD_PG_mask, row_of
+from ..source.objects import ICONS, NVD_PG_mask, active_of, row_of
 
 _WITHOUT: Final = {
     "moving": "With no object in the list, what moves against the camera is found by itself.",
@@ -74,11 +74,11 @@ def draw_objects(
     for action, icon in (("ADD", "ADD"), ("REMOVE", "REMOVE"), ("UP", "TRIA_UP"), ("DOWN", "TRIA_DOWN")):
         if group.masks or action == "ADD":
             buttons.operator("nvd.edit_objects", text="", icon=icon).action = action
-    if 0 <= group.active_mask < len(group.masks):
+    if item := active_of(group):
         for one in found:
             if one.index >= 0 and (one.index, one.field) != (group.active_mask, "mask"):
                 paragraph(layout, f"{group.masks[one.index].name}: {one.sentence}", icon="ERROR", alert=True)
-        item, said = group.masks[group.active_mask], fault(found, "mask", group.active_mask)
+        said = fault(found, "mask", group.active_mask)
         _draw_mask(layout, item, said, scene.sequence_editor, chosen, are_strips=are_strips)
     elif not group.masks:
         column = layout.column()
