@@ -38,8 +38,9 @@ from nvd_core.spec.settings import Job, MaskSource, Settings
 EVENTS = ("unpainted", "painted", "corrected", "new", "export", "overscan")
 """Names of the cases."""
 
-VARIES = ("report/report.json", "events.jsonl")
-"""They say how long the job took."""
+VARIES = ("report/report.json", "events.jsonl", "film.mp4")
+"""The first two say how long the job took. Of the last, x264 makes other bytes of the same frames now and then, also
+undisturbed and with one thread (measured): it must be there, and nothing beside it."""
 
 _RESULT = ("atlas", "channels", "frames", "manifest.json", "masks", "plate", "report", "solution")
 """Begins of names that nothing but the handover writes to: all else that a job does is in its checkpoint."""

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from kill_events import EVENTS
+from kill_events import EVENTS, VARIES
 from kill_events import ends as ends_of
 
 from nvd_core.faces.demo_clip import write_clip
@@ -46,10 +46,6 @@ MOMENTS = ["carried", "windows", "stmap", "pictures", "film", "found"]
 
 STARTS_S = 0.5
 """Time of an interpreter's start, where the system does not tell which signals a process hears."""
-
-VARIES = ("report/report.json", "events.jsonl", "film.mp4")
-"""The first two say how long the job took. Of the last, x264 makes other bytes of the same frames now and then, also
-undisturbed and with one thread (measured): it must be there, and nothing beside it."""
 
 Process = subprocess.Popen[str]
 

@@ -163,12 +163,21 @@ def start(task: Task) -> None:
     Raises:
         SetupError: another task is running.
     """
-    if running():
-        raise SetupError(f"{latest().name} is not finished", hint="Wait for it or cancel it.")
+    refuse_second()
     _latest[:] = [task]
     task.start()
     if not bpy.app.background and not bpy.app.timers.is_registered(_poll):
         bpy.app.timers.register(_poll, first_interval=_POLL_S, persistent=True)
+
+
+def refuse_second() -> None:
+    """Refuse another task while one is running.
+
+    Raises:
+        SetupError: one is.
+    """
+    if running():
+        raise SetupError(f"{latest().name} is not finished", hint="Wait for it or cancel it.")
 
 
 def latest() -> Task | None:

@@ -71,8 +71,7 @@ def refuse_while_running() -> None:
     """
     if queue.any_running():
         raise SetupError("A decomposition is running", hint="Wait for it or cancel it.")
-    if tasks.running():
-        raise SetupError(f"{tasks.latest().name} is not finished", hint="Wait for it or cancel it.")
+    tasks.refuse_second()
 
 
 def remove() -> tasks.Task:
