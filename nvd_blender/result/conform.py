@@ -66,15 +66,6 @@ def places_above(strip: Any, scene: bpy.types.Scene) -> list[Place]:  # noqa: AN
     return sorted(places, key=lambda place: place.left - place.right)
 
 
-def place_above(strip: Any, scene: bpy.types.Scene) -> Place:  # noqa: ANN401
-    """Place of a strip's best result: the first of :func:`places_above`.
-
-    Raises:
-        InputError: there is none.
-    """
-    return places_above(strip, scene)[0]
-
-
 def places_meant(context: bpy.types.Context) -> list[Place]:
     """Places of the results of the chosen strip, as by :func:`places_above`.
 
