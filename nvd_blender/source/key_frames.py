@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
+
+import bpy
 
 from nvd_core.spec.errors import InputError
 
@@ -45,9 +48,13 @@ def in_timeline(item: NVD_PG_mask, chosen: Selected) -> str:
         return ""
 
 
-def take_over_all() -> None:
-    """Convert timeline frames of earlier versions to plate numbers, while the strips are still where they were."""
-    for owner, scene in footage.owners():
+def take_over_all(owners: Iterable[tuple[Any, bpy.types.Scene]]) -> None:
+    """Convert timeline frames of earlier versions to plate numbers, while the strips are still where they were.
+
+    Args:
+        owners: strips and movie clips, each with its scene; see :func:`nvd_blender.source.footage.owners`.
+    """
+    for owner, scene in owners:
         for item in (one for one in owner.nvd.masks if one.frames and not one.keys):
             try:
                 set_keys(item, keys_of(item, footage.of(owner, scene)))

@@ -26,10 +26,11 @@ A change of these is the user's choice; other objects were pasted or appended.
 @lasting(_LOOK_S)
 def look() -> float:
     """Timer: check the masks and strips of all objects of this .blend."""
-    key_frames.take_over_all()
+    owners = footage.owners()
+    key_frames.take_over_all(owners)
     before = set(_seen)
     _seen.clear()
-    for owner, scene in footage.owners():
+    for owner, scene in owners:
         for index, item in enumerate(owner.nvd.masks):
             at = (scene.name, owner.name, index)
             if item.source == "MASK" and _note_mask(item, is_known=at in before):
@@ -84,7 +85,7 @@ def _note(item: NVD_PG_mask, name: str, known_by: str) -> None:
 @lasting(None)
 def _loaded(*_: object) -> None:
     _seen.clear()
-    key_frames.take_over_all()
+    key_frames.take_over_all(footage.owners())
 
 
 def register() -> None:

@@ -288,7 +288,7 @@ editor.display_stack(meta)
 activate(shot)
 seen["meta"]["entered"] = chosen()
 item.source, item.keys, item.frames = "MASK", "", "7"
-keys.take_over_all()
+keys.take_over_all(footage.owners())
 seen["meta"]["key"] = item.keys
 editor.display_stack(None)
 
