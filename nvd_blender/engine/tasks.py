@@ -16,13 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-import bpy
-
 from nvd_core.spec.errors import SetupError
 
-from ..host import platforms
+from ..host import platforms, timers
 from ..host.labels import redraw
-from ..host.timers import lasting
 from .pip_output import Progress, follow
 from .private import Step
 
@@ -166,8 +163,7 @@ def start(task: Task) -> None:
     refuse_second()
     _latest[:] = [task]
     task.start()
-    if not bpy.app.background and not bpy.app.timers.is_registered(_poll):
-        bpy.app.timers.register(_poll, first_interval=_POLL_S, persistent=True)
+    timers.begin(_poll, _POLL_S)
 
 
 def refuse_second() -> None:
@@ -192,14 +188,13 @@ def running() -> bool:
 
 def stop() -> None:
     """Cancel the running task, and leave no timer and no process behind."""
-    if bpy.app.timers.is_registered(_poll):
-        bpy.app.timers.unregister(_poll)
+    timers.end(_poll)
     for task in _latest:
         task.end(_GRACE_S)
     _latest.clear()
 
 
-@lasting(_POLL_S)
+@timers.lasting(_POLL_S)
 def _poll() -> float | None:
     for task in _latest:
         task.poll()

@@ -11,8 +11,8 @@ import bpy
 
 from nvd_core.spec.errors import NvdError
 
+from . import timers
 from .labels import redraw
-from .timers import lasting
 
 Answer = TypeVar("Answer")
 
@@ -46,8 +46,7 @@ def known(otherwise: Answer, ask: Callable[..., Answer], *of: Hashable) -> Answe
             forget()
         _asked[key] = float("inf")
         threading.Thread(target=_look, args=(key, otherwise, ask, of), daemon=True).start()
-        if not bpy.app.timers.is_registered(_show):
-            bpy.app.timers.register(_show, first_interval=_SHOWN_S, persistent=True)
+        timers.begin(_show, _SHOWN_S)
     return _answers.get(key, otherwise)
 
 
@@ -59,8 +58,7 @@ def forget() -> None:
 
 def stop() -> None:
     """Unregister the timer, and clear the cache."""
-    if bpy.app.timers.is_registered(_show):
-        bpy.app.timers.unregister(_show)
+    timers.end(_show)
     forget()
 
 
@@ -78,7 +76,7 @@ def _answered(otherwise: Answer, ask: Callable[..., Answer], *of: Hashable) -> A
         return otherwise
 
 
-@lasting(None)
+@timers.lasting(None)
 def _show() -> float | None:
     if _news.is_set():
         _news.clear()

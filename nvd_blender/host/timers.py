@@ -1,4 +1,4 @@
-"""Keep timers, handlers and draw callbacks alive after errors: Blender drops a timer that raises."""
+"""Start and end timers; keep them, handlers and draw callbacks alive after errors, at which Blender drops a timer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import traceback
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
+
+import bpy
 
 from nvd_core.spec.errors import shown
 
@@ -38,3 +40,20 @@ def lasting(otherwise: Result) -> Callable[[Callable[Given, Result]], Callable[G
         return called
 
     return decorate
+
+
+def begin(timer: Callable[[], float | None], first_s: float = 0.0) -> None:
+    """Start a timer that outlasts the open .blend, unless it is running. Without a window Blender runs none.
+
+    Args:
+        timer: returns the seconds until its next call; None to end.
+        first_s: seconds until its first call.
+    """
+    if not bpy.app.background and not bpy.app.timers.is_registered(timer):
+        bpy.app.timers.register(timer, first_interval=first_s, persistent=True)
+
+
+def end(*timers: Callable[[], float | None]) -> None:
+    """End timers, where they are running."""
+    for timer in filter(bpy.app.timers.is_registered, timers):
+        bpy.app.timers.unregister(timer)

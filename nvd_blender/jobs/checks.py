@@ -21,8 +21,8 @@ from nvd_core.spec.protocol import Done, Failed
 from ..engine import location
 from ..engine.private import Step
 from ..engine.tasks import Task
+from ..host import timers
 from ..host.labels import redraw
-from ..host.timers import lasting
 
 _POLL_S: Final = 0.1
 _STILL_S: Final = 1.0
@@ -94,22 +94,20 @@ def refusal(question: Question) -> Failed | None:
             _desk.wanted = None
         elif question != _desk.wanted:
             _desk.wanted, _desk.since = question, time.monotonic()
-        if not bpy.app.timers.is_registered(_go_on):
-            bpy.app.timers.register(_go_on, first_interval=_POLL_S, persistent=True)
+        timers.begin(_go_on, _POLL_S)
     return answer.refusal if answer else None
 
 
 def stop() -> None:
     """Unregister the timer and end the worker."""
-    if bpy.app.timers.is_registered(_go_on):
-        bpy.app.timers.unregister(_go_on)
+    timers.end(_go_on)
     if task := _desk.task:
         task.end(_GRACE_S)
     _desk.wanted, _desk.asked, _desk.task = None, None, None
     _answers.clear()
 
 
-@lasting(_POLL_S)
+@timers.lasting(_POLL_S)
 def _go_on() -> float | None:
     """Poll the worker, kill it if the question has changed, and start the next."""
     if task := _desk.task:

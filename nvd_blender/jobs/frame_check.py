@@ -14,8 +14,8 @@ from nvd_core.spec.errors import InputError, NvdError
 from ..engine import location
 from ..engine.private import Step, engine_command
 from ..engine.tasks import Task
+from ..host import timers
 from ..host.labels import redraw
-from ..host.timers import lasting
 from ..source.wording import in_blender
 
 _POLL_S: Final = 0.5
@@ -39,8 +39,7 @@ def begin(folder: Path) -> None:
     except (NvdError, OSError):
         return
     _tasks[folder] = task
-    if not bpy.app.timers.is_registered(_go_on):
-        bpy.app.timers.register(_go_on, first_interval=_POLL_S, persistent=True)
+    timers.begin(_go_on, _POLL_S)
 
 
 def fault(folder: Path | None) -> str:
@@ -57,13 +56,12 @@ def forget(folder: Path) -> None:
 
 def stop() -> None:
     """Unregister the timer and end what is read."""
-    if bpy.app.timers.is_registered(_go_on):
-        bpy.app.timers.unregister(_go_on)
+    timers.end(_go_on)
     while _tasks:
         _tasks.popitem()[1].end(_GRACE_S)
 
 
-@lasting(_POLL_S)
+@timers.lasting(_POLL_S)
 def _go_on() -> float | None:
     for folder, task in list(_tasks.items()):
         task.poll()

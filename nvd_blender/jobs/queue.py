@@ -9,15 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-import bpy
-
 from nvd_core.spec.choices.solvers import Lattice, Solver
 from nvd_core.spec.errors import InputError
 
 from ..engine import location
-from ..host import compat, disk
+from ..host import compat, disk, timers
 from ..host.labels import redraw_progress
-from ..host.timers import lasting
 from ..result import paint
 from ..source import records
 from ..source.mattes import Masks
@@ -154,15 +151,12 @@ def look_for_left() -> bool:
 def register() -> None:
     """See :mod:`nvd_blender`."""
     atexit.register(unregister)  # a thread that is reading when Python ends crashes Blender as a module
-    if not bpy.app.background:
-        bpy.app.timers.register(_look, first_interval=_POLL_S, persistent=True)
+    timers.begin(_look, _POLL_S)
 
 
 def unregister() -> None:
     """Stop all jobs, and leave no timer and no process behind. Unfinished jobs are listed again later."""
-    for timer in (_poll_all, _look):
-        if bpy.app.timers.is_registered(timer):
-            bpy.app.timers.unregister(timer)
+    timers.end(_poll_all, _look)
     disk.stop()
     atexit.unregister(unregister)
     for job in _jobs:
@@ -211,11 +205,10 @@ def _go_on(new: Job | None = None) -> None:
         if following is None:
             return
         following.start(keeps_paint=following is not new)
-    if not bpy.app.background and not bpy.app.timers.is_registered(_poll_all):
-        bpy.app.timers.register(_poll_all, first_interval=_POLL_S, persistent=True)
+    timers.begin(_poll_all, _POLL_S)
 
 
-@lasting(_POLL_S)
+@timers.lasting(_POLL_S)
 def _poll_all() -> float | None:
     heard = [job.poll() for job in _jobs]
     _go_on()
@@ -232,7 +225,7 @@ def _forget_replaced() -> None:
             forget(other)
 
 
-@lasting(_LOOK_S)
+@timers.lasting(_LOOK_S)
 def _look() -> float | None:
     others = look_for_left()
     redraw_progress()

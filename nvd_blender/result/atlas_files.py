@@ -11,8 +11,8 @@ import bpy
 from nvd_core.spec.conventions import Size
 from nvd_core.spec.errors import InputError
 
+from ..host import timers
 from ..host.labels import redraw
-from ..host.timers import lasting
 from . import atlas_check, generated_masks, paint
 from .compositor import load_atlas
 from .layer_group import fit_atlases
@@ -114,19 +114,17 @@ def revert(scene: bpy.types.Scene, layer: str) -> None:
 
 def register() -> None:
     """See :mod:`nvd_blender`."""
-    if not bpy.app.background:
-        bpy.app.timers.register(look, first_interval=_LOOK_S, persistent=True)
+    timers.begin(look, _LOOK_S)
 
 
 def unregister() -> None:
     """See :mod:`nvd_blender`."""
-    if bpy.app.timers.is_registered(look):
-        bpy.app.timers.unregister(look)
+    timers.end(look)
     paint.forget()
     refused.clear()
 
 
-@lasting(_LOOK_S)
+@timers.lasting(_LOOK_S)
 def look() -> float:
     """Timer: reload atlases and masks that another program has saved."""
     for scene in results():

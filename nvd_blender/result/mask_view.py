@@ -12,9 +12,8 @@ import bpy
 
 from nvd_core.spec.errors import InputError
 
-from ..host import compat
+from ..host import compat, timers
 from ..host.overlays import cover
-from ..host.timers import lasting
 from . import generated_masks, undo, workspace
 from .scenes import path_of, results
 
@@ -84,7 +83,7 @@ def _place_of(image: bpy.types.Image | None) -> tuple[bpy.types.Scene, str, int]
     return None
 
 
-@lasting(_LOOK_S)
+@timers.lasting(_LOOK_S)
 def _follow() -> float:
     """Timer: switch Image editors that show a mask to that of the current frame; unsaved paint stays in memory."""
     step = _LOOK_S
@@ -111,7 +110,7 @@ def _keep(screen: str, views: dict[int, workspace.View]) -> Callable[[], float |
     """Create a timer that restores views: 5.2 resets each to the image's last view, but only when it draws it."""
     tries = iter(range(_PATIENCE))
 
-    @lasting(None)
+    @timers.lasting(None)
     def keep() -> float | None:
         window = next((one for one in bpy.context.window_manager.windows if one.screen.name == screen), None)
         areas = window.screen.areas if window else ()
@@ -124,7 +123,7 @@ def _keep(screen: str, views: dict[int, workspace.View]) -> Callable[[], float |
     return keep
 
 
-@lasting(None)
+@timers.lasting(None)
 def _draw() -> None:
     mask = bpy.context.space_data.image
     place = _place_of(mask)
@@ -140,12 +139,11 @@ def register() -> None:
     """See :mod:`nvd_blender`."""
     if not bpy.app.background:
         _handlers.append(bpy.types.SpaceImageEditor.draw_handler_add(_draw, (), "WINDOW", "POST_VIEW"))
-        bpy.app.timers.register(_follow, first_interval=_LOOK_S, persistent=True)
+        timers.begin(_follow, _LOOK_S)
 
 
 def unregister() -> None:
     """See :mod:`nvd_blender`."""
-    if bpy.app.timers.is_registered(_follow):
-        bpy.app.timers.unregister(_follow)
+    timers.end(_follow)
     while _handlers:
         bpy.types.SpaceImageEditor.draw_handler_remove(_handlers.pop(), "WINDOW")

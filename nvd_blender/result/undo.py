@@ -6,7 +6,7 @@ from typing import Final
 
 import bpy
 
-from ..host.timers import lasting
+from ..host import timers
 from .scenes import BUILT_KEY
 
 _PATIENCE_S: Final = 0.5
@@ -30,8 +30,7 @@ def keep(name: str) -> None:
     """
     if not bpy.app.background:  # without a window there is no undo
         _named.append(name)
-        if not bpy.app.timers.is_registered(_push):
-            bpy.app.timers.register(_push, persistent=True)
+        timers.begin(_push)
 
 
 def register() -> None:
@@ -49,9 +48,7 @@ def unregister() -> None:
     for each in (handlers.undo_pre, handlers.redo_pre, handlers.undo_post, handlers.redo_post):
         each[:] = [one for one in each if one not in {_note, _later}]
     _shown.clear()
-    for timer in (_push, _give_back):
-        if bpy.app.timers.is_registered(timer):
-            bpy.app.timers.unregister(timer)
+    timers.end(_push, _give_back)
     _named.clear()
 
 
@@ -67,7 +64,7 @@ def _later(*_: object) -> None:
         bpy.app.timers.register(_give_back, first_interval=0.0)  # not while Blender is undoing
 
 
-@lasting(None)
+@timers.lasting(None)
 def _give_back() -> None:
     """Restore each window's scene after an undo.
 
@@ -92,7 +89,7 @@ def is_user_at_work() -> bool:
     return any(at_work) or bpy.app.is_job_running("RENDER")
 
 
-@lasting(None)
+@timers.lasting(None)
 def _push() -> float | None:
     if is_user_at_work():
         return _PATIENCE_S  # a brush stroke makes a step of its own

@@ -7,7 +7,7 @@ from typing import Final
 
 import bpy
 
-from ..host.timers import lasting
+from ..host import timers
 from . import footage, key_frames
 from .objects import NVD_PG_mask
 
@@ -23,7 +23,7 @@ A change of these is the user's choice; other objects were pasted or appended.
 """
 
 
-@lasting(_LOOK_S)
+@timers.lasting(_LOOK_S)
 def look() -> float:
     """Timer: check the masks and strips of all objects of this .blend."""
     owners = footage.owners()
@@ -82,7 +82,7 @@ def _note(item: NVD_PG_mask, name: str, known_by: str) -> None:
 
 
 @bpy.app.handlers.persistent
-@lasting(None)
+@timers.lasting(None)
 def _loaded(*_: object) -> None:
     _seen.clear()
     key_frames.take_over_all(footage.owners())
@@ -91,13 +91,11 @@ def _loaded(*_: object) -> None:
 def register() -> None:
     """See :mod:`nvd_blender`."""
     bpy.app.handlers.load_post.append(_loaded)
-    if not bpy.app.background:
-        bpy.app.timers.register(look, first_interval=_LOOK_S, persistent=True)
+    timers.begin(look, _LOOK_S)
 
 
 def unregister() -> None:
     """See :mod:`nvd_blender`."""
     bpy.app.handlers.load_post.remove(_loaded)
-    if bpy.app.timers.is_registered(look):
-        bpy.app.timers.unregister(look)
+    timers.end(look)
     _seen.clear()
