@@ -15,8 +15,8 @@ from nvd_core.spec.folder import masks_path
 from nvd_core.spec.manifest import Manifest, Source, inside, read_manifest
 from nvd_core.spec.versions import version_of
 
-from ..host import compat
-from ..host.compat import Node, Socket, Tree
+from ..host import compat, nodes
+from ..host.nodes import Node, Socket, Tree
 from . import paint, quality
 from .layer_group import add_layer_group, fit_atlases, set_bottom
 from .node_layout import arrange, frame
@@ -152,8 +152,8 @@ def _is_built(scene: bpy.types.Scene, folder: Path, manifest: Manifest) -> bool:
         return False  # one reads the clip itself, the other its copies
     if not is_plate(scene, Path(manifest.source.file)):
         return False
-    nodes = (PASSES_NODE, ATLAS_NODE, ORIGINAL_NODE, LAYER_NODE)
-    has_all = all(node_of(scene, node.format(layer)) for layer in manifest.names for node in nodes)
+    named = (PASSES_NODE, ATLAS_NODE, ORIGINAL_NODE, LAYER_NODE)
+    has_all = all(node_of(scene, name.format(layer)) for layer in manifest.names for name in named)
     return has_all and len(atlas_nodes(scene)) == len(manifest.names)
 
 
@@ -207,12 +207,12 @@ def _build_tree(tree: Tree, folder: Path, manifest: Manifest) -> None:
                 set_bottom(layers[-1])
     kept, rebuilt = plate.outputs[0], layers[0].outputs["Layer"]
     for layer in layers:
-        kept = compat.mix(tree, "ADD", 1.0, kept, layer.outputs["Change"])
+        kept = nodes.mix(tree, "ADD", 1.0, kept, layer.outputs["Change"])
     for layer in layers[1:]:
-        rebuilt = compat.mix(tree, "ADD", 1.0, rebuilt, layer.outputs["Layer"])
-    chosen = compat.switch(tree, MODE_SWITCH, kept, rebuilt).outputs[0]
+        rebuilt = nodes.mix(tree, "ADD", 1.0, rebuilt, layer.outputs["Layer"])
+    chosen = nodes.switch(tree, MODE_SWITCH, kept, rebuilt).outputs[0]
     tree.links.new(chosen, compat.output_node(tree).inputs[0])
-    onion = compat.mix(tree, "MIX", 0.0, chosen, plate.outputs[0])
+    onion = nodes.mix(tree, "MIX", 0.0, chosen, plate.outputs[0])
     onion.node.name = onion.node.label = ONION
     viewer = tree.nodes.new("CompositorNodeViewer")
     tree.links.new(onion, viewer.inputs[0])
@@ -248,12 +248,12 @@ def _layer(
     images = [one.image for one in atlases]
     node = add_layer_group(tree, f"NVD {manifest.name} {name}", pictures, images, front)
     node.name, node.label = LAYER_NODE.format(name), name
-    nodes = [frames, *atlases, node]
-    for one in nodes:
+    ours = [frames, *atlases, node]
+    for one in ours:
         one.width, one.show_preview = _WIDE, False  # previews are drawn above their nodes and would cover others
     for one in (frames, atlases[1]):
         one.show_options = False  # the user has nothing to set there
-    frame(tree, name, nodes)
+    frame(tree, name, ours)
     return node
 
 

@@ -12,8 +12,8 @@ import bpy
 
 from nvd_core.spec.conventions import LEFT_AT_LEAST, OWNED_FROM, TOLERANCE_ABSOLUTE, TOLERANCE_RELATIVE
 
-from ..host import compat
-from ..host.compat import Node, Socket, Tree
+from ..host import nodes
+from ..host.nodes import Node, Socket, Tree
 from .node_layout import arrange
 
 
@@ -96,7 +96,7 @@ def fit_atlases(node: Node, atlas: bpy.types.Image, original: bpy.types.Image) -
 
 def _fit(look_up: Node, image: bpy.types.Image) -> None:
     """Fit a look-up to its current atlas, and arrange the group that 4.x needs for it."""
-    compat.fit_map_uv(look_up, image)
+    nodes.fit_map_uv(look_up, image)
     if look_up.bl_idname == "CompositorNodeGroup":
         arrange(look_up.node_tree)
 
@@ -106,30 +106,30 @@ def _layer_group(atlas: bpy.types.Image, untouched: bpy.types.Image) -> Tree:
     _declare(tree)
     inputs = {socket.name: socket for socket in tree.nodes.new("NodeGroupInput").outputs}
     plate, uv, alpha, residual, painted, original = (inputs[label] for label in _PICTURES)
-    look_up = compat.map_uv(tree, painted, atlas, uv)
+    look_up = nodes.map_uv(tree, painted, atlas, uv)
     look_up.name = look_up.label = _PAINTED
-    untouched_look_up = compat.map_uv(tree, original, untouched, uv)
+    untouched_look_up = nodes.map_uv(tree, original, untouched, uv)
     untouched_look_up.name = untouched_look_up.label = _ORIGINAL
     original = untouched_look_up.outputs[0]
     painted = _laid_over(tree, look_up.outputs[0], original, inputs[_OPAQUE])
-    opacity = compat.math(tree, "MULTIPLY", inputs["Opacity"], inputs[SHOWN])
-    light = compat.mix(tree, "MIX", inputs["Light"], _WHITE, residual)
-    light = compat.mix(tree, "MULTIPLY", 1.0, light, inputs["Gain"])
-    lit = compat.mix(tree, "MULTIPLY", 1.0, light, painted)
-    was = compat.mix(tree, "MULTIPLY", 1.0, residual, original)
+    opacity = nodes.math(tree, "MULTIPLY", inputs["Opacity"], inputs[SHOWN])
+    light = nodes.mix(tree, "MIX", inputs["Light"], _WHITE, residual)
+    light = nodes.mix(tree, "MULTIPLY", 1.0, light, inputs["Gain"])
+    lit = nodes.mix(tree, "MULTIPLY", 1.0, light, painted)
+    was = nodes.mix(tree, "MULTIPLY", 1.0, residual, original)
 
-    touched = compat.math(tree, "MULTIPLY", opacity, _changed(tree, painted, original))
-    owned = compat.math(tree, "DIVIDE", compat.math(tree, "SUBTRACT", alpha, OWNED_FROM), 1 - OWNED_FROM, clamp=True)
-    difference, mismatch = compat.mix(tree, "SUBTRACT", 1.0, lit, was), compat.mix(tree, "SUBTRACT", 1.0, was, plate)
+    touched = nodes.math(tree, "MULTIPLY", opacity, _changed(tree, painted, original))
+    owned = nodes.math(tree, "DIVIDE", nodes.math(tree, "SUBTRACT", alpha, OWNED_FROM), 1 - OWNED_FROM, clamp=True)
+    difference, mismatch = nodes.mix(tree, "SUBTRACT", 1.0, lit, was), nodes.mix(tree, "SUBTRACT", 1.0, was, plate)
     share = _known_at(tree, uv, alpha)
-    added = compat.mix(tree, "MULTIPLY", 1.0, difference, compat.math(tree, "MULTIPLY", share, touched))
-    replaced = compat.mix(tree, "MULTIPLY", 1.0, mismatch, compat.math(tree, "MULTIPLY", owned, touched))
+    added = nodes.mix(tree, "MULTIPLY", 1.0, difference, nodes.math(tree, "MULTIPLY", share, touched))
+    replaced = nodes.mix(tree, "MULTIPLY", 1.0, mismatch, nodes.math(tree, "MULTIPLY", owned, touched))
 
     output = tree.nodes.new("NodeGroupOutput")
     seen = _see_through(tree, alpha, opacity, inputs, output)
-    change = _finite(tree, compat.mix(tree, "ADD", 1.0, added, replaced))
+    change = _finite(tree, nodes.mix(tree, "ADD", 1.0, added, replaced))
     tree.links.new(change, output.inputs["Change"])
-    tree.links.new(compat.mix(tree, "MULTIPLY", 1.0, lit, seen), output.inputs["Layer"])
+    tree.links.new(nodes.mix(tree, "MULTIPLY", 1.0, lit, seen), output.inputs["Layer"])
     arrange(tree)
     return tree
 
@@ -158,36 +158,36 @@ def _laid_over(tree: Tree, painted: Socket, original: Socket, opaque: Socket) ->
     As in :meth:`nvd_core.result.decomposition.Decomposition.painted`: an integer picture clips what is brighter than
     white, so that white there is not paint.
     """
-    *colour, alpha = compat.channels(tree, painted)
-    left = compat.math(tree, "SUBTRACT", 1.0, compat.math(tree, "MAXIMUM", alpha, opaque))
-    white = compat.math(tree, "MULTIPLY", alpha, 0.9999)
-    counts = compat.math(tree, "MULTIPLY", alpha, compat.math(tree, "SUBTRACT", 1.0, opaque))
+    *colour, alpha = nodes.channels(tree, painted)
+    left = nodes.math(tree, "SUBTRACT", 1.0, nodes.math(tree, "MAXIMUM", alpha, opaque))
+    white = nodes.math(tree, "MULTIPLY", alpha, 0.9999)
+    counts = nodes.math(tree, "MULTIPLY", alpha, nodes.math(tree, "SUBTRACT", 1.0, opaque))
     over = []
-    for ours, theirs in zip(colour, compat.channels(tree, original)[:3], strict=True):
-        beyond = compat.math(tree, "MAXIMUM", compat.math(tree, "SUBTRACT", theirs, 1.0), 0.0)
-        kept = compat.math(tree, "MULTIPLY", compat.math(tree, "GREATER_THAN", ours, white), beyond)
-        laid = compat.math(tree, "MULTIPLY_ADD", theirs, left, ours)
-        over.append(compat.math(tree, "MULTIPLY_ADD", kept, counts, laid))
-    return compat.colour(tree, *over)
+    for ours, theirs in zip(colour, nodes.channels(tree, original)[:3], strict=True):
+        beyond = nodes.math(tree, "MAXIMUM", nodes.math(tree, "SUBTRACT", theirs, 1.0), 0.0)
+        kept = nodes.math(tree, "MULTIPLY", nodes.math(tree, "GREATER_THAN", ours, white), beyond)
+        laid = nodes.math(tree, "MULTIPLY_ADD", theirs, left, ours)
+        over.append(nodes.math(tree, "MULTIPLY_ADD", kept, counts, laid))
+    return nodes.colour(tree, *over)
 
 
 def _changed(tree: Tree, painted: Socket, original: Socket) -> Socket:
     """Share of paint per pixel, as :func:`nvd_core.shot.compositing.changed`."""
-    ours, theirs = compat.channels(tree, painted), compat.channels(tree, original)
+    ours, theirs = nodes.channels(tree, painted), nodes.channels(tree, original)
     apart = brightest = None
     for one, other in zip(ours[:3], theirs[:3], strict=True):
-        distance = compat.math(tree, "ABSOLUTE", compat.math(tree, "SUBTRACT", one, other))
-        brighter = compat.math(tree, "MAXIMUM", one, other)
-        apart = distance if apart is None else compat.math(tree, "MAXIMUM", apart, distance)
-        brightest = brighter if brightest is None else compat.math(tree, "MAXIMUM", brightest, brighter)
-    tolerance = compat.math(tree, "MULTIPLY_ADD", brightest, TOLERANCE_RELATIVE, TOLERANCE_ABSOLUTE)
-    return compat.math(tree, "SUBTRACT", compat.math(tree, "DIVIDE", apart, tolerance), 1.0, clamp=True)
+        distance = nodes.math(tree, "ABSOLUTE", nodes.math(tree, "SUBTRACT", one, other))
+        brighter = nodes.math(tree, "MAXIMUM", one, other)
+        apart = distance if apart is None else nodes.math(tree, "MAXIMUM", apart, distance)
+        brightest = brighter if brightest is None else nodes.math(tree, "MAXIMUM", brightest, brighter)
+    tolerance = nodes.math(tree, "MULTIPLY_ADD", brightest, TOLERANCE_RELATIVE, TOLERANCE_ABSOLUTE)
+    return nodes.math(tree, "SUBTRACT", nodes.math(tree, "DIVIDE", apart, tolerance), 1.0, clamp=True)
 
 
 def _known_at(tree: Tree, uv: Socket, alpha: Socket) -> Socket:
     """The alpha; no number where the UV pass is none, as 0 times NaN or Inf is NaN."""
-    across, up = compat.coordinates(tree, uv)
-    return compat.math(tree, "MULTIPLY_ADD", compat.math(tree, "ADD", across, up), 0.0, alpha)
+    across, up = nodes.coordinates(tree, uv)
+    return nodes.math(tree, "MULTIPLY_ADD", nodes.math(tree, "ADD", across, up), 0.0, alpha)
 
 
 def _finite(tree: Tree, change: Socket) -> Socket:
@@ -197,20 +197,20 @@ def _finite(tree: Tree, change: Socket) -> Socket:
     has to come first.
     """
     finite = []
-    for one in compat.channels(tree, change)[:3]:
-        known = compat.math(tree, "MULTIPLY_ADD", one, 0.0, one)
-        halves = (compat.math(tree, which, 0.0, known) for which in ("MAXIMUM", "MINIMUM"))
-        finite.append(compat.math(tree, "ADD", *halves))
-    return compat.colour(tree, *finite)
+    for one in nodes.channels(tree, change)[:3]:
+        known = nodes.math(tree, "MULTIPLY_ADD", one, 0.0, one)
+        halves = (nodes.math(tree, which, 0.0, known) for which in ("MAXIMUM", "MINIMUM"))
+        finite.append(nodes.math(tree, "ADD", *halves))
+    return nodes.colour(tree, *finite)
 
 
 def _see_through(tree: Tree, alpha: Socket, opacity: Socket, inputs: dict[str, Socket], output: Node) -> Socket:
     """Visible alpha of the layer: one iteration of :func:`nvd_core.shot.compositing.see_through`, front to back."""
     uncovered, let_through = (inputs[label] for label in _FROM_THE_FRONT)
-    left = compat.math(tree, "MAXIMUM", uncovered, LEFT_AT_LEAST)
-    coverage = compat.math(tree, "MAXIMUM", inputs[_BOTTOM], compat.math(tree, "DIVIDE", alpha, left, clamp=True))
-    seen = compat.math(tree, "MULTIPLY", opacity, compat.math(tree, "MULTIPLY_ADD", coverage, let_through, alpha))
-    hidden = compat.math(tree, "SUBTRACT", alpha, seen)
-    tree.links.new(compat.math(tree, "SUBTRACT", uncovered, alpha), output.inputs["Uncovered"])
-    tree.links.new(compat.math(tree, "ADD", let_through, hidden), output.inputs["Let Through"])
+    left = nodes.math(tree, "MAXIMUM", uncovered, LEFT_AT_LEAST)
+    coverage = nodes.math(tree, "MAXIMUM", inputs[_BOTTOM], nodes.math(tree, "DIVIDE", alpha, left, clamp=True))
+    seen = nodes.math(tree, "MULTIPLY", opacity, nodes.math(tree, "MULTIPLY_ADD", coverage, let_through, alpha))
+    hidden = nodes.math(tree, "SUBTRACT", alpha, seen)
+    tree.links.new(nodes.math(tree, "SUBTRACT", uncovered, alpha), output.inputs["Uncovered"])
+    tree.links.new(nodes.math(tree, "ADD", let_through, hidden), output.inputs["Let Through"])
     return seen

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import bpy
 
-from ..host.compat import Node
+from ..host.nodes import Node
 from .layer_group import CONTROLS, SHOWN
 from .scenes import LAYER_NODE, atlas_nodes, node_of
 

@@ -9,10 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-import bpy
-
-Node = bpy.types.Node
-Tree = bpy.types.NodeTree
+from ..host.nodes import Node, Tree
 
 _BETWEEN: Final = (80.0, 40.0)
 """Gap beside a node, and below it."""

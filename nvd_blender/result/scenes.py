@@ -13,7 +13,7 @@ from typing import Final
 import bpy
 
 from ..host import compat
-from ..host.compat import Node
+from ..host.nodes import Node
 from ..source.footage import pattern_of
 
 BUILT_KEY: Final = "nvd_built"
@@ -114,12 +114,6 @@ def node_of(scene: bpy.types.Scene, name: str) -> Node | None:
     """Find a node of a result's tree by name."""
     tree = compat.scene_tree(scene)
     return tree.nodes.get(name) if tree else None
-
-
-def set_mode(scene: bpy.types.Scene, *, rebuild: bool) -> None:
-    """Set a result's mode: keep the plate under the paint, or rebuild every pixel from the layers."""
-    owner, name = compat.switch_property(node_of(scene, MODE_SWITCH))
-    setattr(owner, name, rebuild)
 
 
 def _clip_in(scene: bpy.types.Scene) -> bpy.types.Image | None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import bpy
 
-from ..host import compat
+from ..host import compat, nodes
 from ..host.labels import paragraph
 from ..result import atlas_files, coverage, generated_masks, mask_view, paint
 from ..result.layer_group import CONTROLS
@@ -42,7 +42,7 @@ def _draw_views(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
     switch, onion = node_of(scene, MODE_SWITCH), node_of(scene, ONION)
     column = layout.column()
     if switch:
-        column.prop(*compat.switch_property(switch), text="Rebuild from Layers", toggle=True)
+        column.prop(*nodes.switch_property(switch), text="Rebuild from Layers", toggle=True)
     if onion:
         column.prop(onion.inputs[0], "default_value", text="Plate over the Shot", slider=True)
     column.operator("nvd.show_coverage", icon="OVERLAY", depress=coverage.is_shown())

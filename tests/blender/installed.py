@@ -21,3 +21,9 @@ def install(extension: Path, *, use_empty: bool = True) -> None:
 def modules(*names: str) -> Iterator[ModuleType]:
     """Modules of the installed extension, by their names within it."""
     return (import_module(f"{PACKAGE}.{name}") for name in names)
+
+
+def mode_of(result: bpy.types.Scene) -> tuple:
+    """Owner and name of the property that switches a result from keeping the plate to rebuilding from layers."""
+    nodes, results = modules("host.nodes", "result.scenes")
+    return nodes.switch_property(results.node_of(result, results.MODE_SWITCH))

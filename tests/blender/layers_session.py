@@ -14,7 +14,7 @@ zip_path, shot, atlases, out = (Path(argument) for argument in sys.argv[1:5])
 os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile")
 
 import bpy  # noqa: E402 (it reads the environment)
-from installed import install, modules  # noqa: E402
+from installed import install, mode_of, modules  # noqa: E402
 
 install(zip_path)
 atlas_files, compat, compositor, layers, paint_kept, results = modules(
@@ -56,7 +56,7 @@ for layer, values in {"sign": (0.6, 0.3, 1.5), "background": (0.8, 0.0, 1.0)}.it
 layers.group_of(scene, "sign").inputs["Gain"].keyframe_insert("default_value", frame=1)
 own_node = compat.scene_tree(scene).nodes.new("CompositorNodeBlur").name
 for mode in (False, True):
-    results.set_mode(scene, rebuild=mode)
+    setattr(*mode_of(scene), mode)
     render(scene, "faded_rebuilt" if mode else "faded")
 paint(sign)
 sign.pixels[0] = 0.125
@@ -67,7 +67,7 @@ seen["kept"] = [
     own_node in compat.scene_tree(scene).nodes,
     compat.scene_tree(scene).animation_data is not None,
     round(layers.group_of(scene, "sign").inputs["Gain"].default_value, 3),
-    getattr(*compat.switch_property(results.node_of(scene, results.MODE_SWITCH))),
+    getattr(*mode_of(scene)),
 ]
 compat.scene_tree(scene).animation_data_clear()
 for layer in ("sign", "background"):
@@ -79,7 +79,7 @@ bpy.ops.nvd.solo_layer(layer="sign")
 render(scene, "solo")
 bpy.ops.nvd.show_layer(layer="sign")
 bpy.ops.nvd.solo_layer(layer="sign")
-results.set_mode(scene, rebuild=False)
+setattr(*mode_of(scene), False)
 results.node_of(scene, results.ONION).inputs[0].default_value = 1.0
 render(scene, "compared")
 results.node_of(scene, results.ONION).inputs[0].default_value = 0.0

@@ -13,7 +13,7 @@ os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile")
 os.environ["PYTHONPATH"] = "/nowhere"  # the worker must not inherit it
 
 import bpy  # noqa: E402 (it reads the environment)
-from installed import PACKAGE, modules  # noqa: E402
+from installed import PACKAGE, mode_of, modules  # noqa: E402
 
 seen: dict = {"version": bpy.app.version_string}
 
@@ -113,9 +113,9 @@ for node in results.atlas_nodes(result).values():
 render(result, "painted")  # not saved yet: the compositor shows what is painted
 for node in results.atlas_nodes(result).values():
     node.image.save()
-results.set_mode(result, rebuild=True)
+setattr(*mode_of(result), True)
 render(result, "rebuilt")
-results.set_mode(result, rebuild=False)
+setattr(*mode_of(result), False)
 
 # -- back to the edit --------------------------------------------------------------------------------
 strip.transform.offset_x, strip.crop.min_y = 3, 5
