@@ -244,7 +244,7 @@ class NVD_OT_reload_masks(OfLayer, bpy.types.Operator):
 
     def run(self, _context: bpy.types.Context, found: Found) -> None:
         """Reload them."""
-        for mask in generated_masks.newer(found.scene, found.layer):
+        for mask in filter(paint.is_newer_on_disk, generated_masks.unsaved(found.scene, found.layer)):
             atlas_files.reload_mask(mask)
 
 

@@ -50,11 +50,6 @@ def unsaved(scene: bpy.types.Scene, layer: str) -> list[bpy.types.Image]:
     return [image for image, path in paint.unsaved() if path.parent == folder]
 
 
-def newer(scene: bpy.types.Scene, layer: str) -> list[bpy.types.Image]:
-    """A layer's masks with unsaved paint whose files another program has saved meanwhile."""
-    return [image for image in unsaved(scene, layer) if paint.is_newer_on_disk(image)]
-
-
 def in_use() -> list[bpy.types.Image]:
     """Masks of all results that are a paint canvas or hold unsaved paint. Others are read when they are shown."""
     folders = {

@@ -81,14 +81,14 @@ def _draw_layer(layout: bpy.types.UILayout, scene: bpy.types.Scene, layer: str, 
 
 def _draw_mask(layout: bpy.types.UILayout, scene: bpy.types.Scene, layer: str) -> None:
     """Correcting the layer's masks."""
-    count, is_corrected = len(generated_masks.unsaved(scene, layer)), mask_view.corrected(scene) == layer
+    unsaved, is_corrected = generated_masks.unsaved(scene, layer), mask_view.corrected(scene) == layer
     row = layout.row(align=True)
-    text = f"Correct Mask{' *' * bool(count)}"
+    text = f"Correct Mask{' *' if unsaved else ''}"
     _button(row, "nvd.correct_mask", scene, layer, text=text, icon="MOD_MASK", depress=is_corrected)
-    if count:
+    if unsaved:
         _button(row, "nvd.save_masks", scene, layer, text="", icon="FILE_TICK")
-    if newer := generated_masks.newer(scene, layer):
-        said = f"Another program has saved {path_of(newer[0]).name}. Reload it, or save yours over it."
+    if newer := next(filter(paint.is_newer_on_disk, unsaved), None):
+        said = f"Another program has saved {path_of(newer).name}. Reload it, or save yours over it."
         paragraph(layout, said, icon="ERROR")
         _button(layout, "nvd.reload_masks", scene, layer, icon="FILE_REFRESH")
     if is_corrected:

@@ -58,7 +58,7 @@ class _Clip(_Sidebar):
             paragraph(self.layout, str(error), icon="INFO")
             return
         try:
-            chosen = footage.selected(context)
+            chosen = footage.of(owner, scene)
             used = chosen.footage
             size = f", {chosen.size}" if all(chosen.size) else ""
             paragraph(self.layout, f"Frames {used.first} to {used.last}{size}")
@@ -125,12 +125,13 @@ class _Results(_Sidebar):
     def draw(self, _context: bpy.types.Context) -> None:
         """Draw finished jobs, and the results in this .blend."""
         draw_done(self.layout)
-        for scene in results():
+        scenes = results()
+        for scene in scenes:
             box = self.layout.box()
             text = f"Paint {scene.name.removeprefix('NVD ')}"
             box.operator("nvd.open_layers", text=text, icon="BRUSH_DATA").result = scene.name
             draw_quality(box, scene)
-        if results():
+        if scenes:
             self.layout.operator("nvd.add_result", icon="SEQ_STRIP_DUPLICATE")
         self.layout.operator("nvd.load_result", icon="FILE_FOLDER")
 
