@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,24 +16,16 @@ os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile")
 os.environ["NVD_PYTHON"] = str(engine_python)
 
 import bpy  # noqa: E402 (it reads the environment)
-from installed import PACKAGE, install, modules  # noqa: E402
+from installed import PACKAGE, add_pictures, install, modules, timeline, wait_until  # noqa: E402
 from recorder import drawn  # noqa: E402
 
 install(zip_path)
-checks, compat, preflight = modules("jobs.checks", "host.compat", "jobs.preflight")
+checks, preflight = modules("jobs.checks", "jobs.preflight")
 checks.bpy = SimpleNamespace(app=SimpleNamespace(background=False, timers=bpy.app.timers, tempdir=str(out / "temp")))
 checks._STILL_S = 0.0
 
 scene = bpy.context.scene
-if compat.IS_5:
-    bpy.context.workspace.sequencer_scene = scene
-files = sorted((clips / "shot").iterdir())
-shot = compat.strips(scene.sequence_editor_create()).new_image(
-    name="shot", filepath=str(files[0]), channel=1, frame_start=1
-)
-for file in files[1:]:
-    shot.elements.append(file.name)
-shot.frame_final_duration = len(files)
+shot = add_pictures(timeline(scene), (clips / "shot").iterdir())
 scene.sequence_editor.active_strip = shot
 item, settings = shot.nvd.masks.add(), scene.nvd.settings
 item.name, item.path = "sign", str(clips / "masks")
@@ -52,10 +43,7 @@ def drawn_panels() -> list[str]:
 
 def let_it_ask() -> None:
     """What Blender's timers do."""
-    end = time.monotonic() + 120
-    while checks._go_on() is not None:
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    wait_until(lambda: checks._go_on() is None)
 
 
 def told(name: str) -> None:

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +17,7 @@ os.environ["NVD_PYTHON"] = str(engine_python)
 os.environ["FORCE_COLOR"] = "1"  # as a farm's terminal may set it
 
 import bpy  # noqa: E402 (it reads the environment)
-from installed import install, modules  # noqa: E402
+from installed import fails, install, modules, render, wait_until  # noqa: E402
 from recorder import drawn  # noqa: E402
 
 install(zip_path)
@@ -27,22 +26,6 @@ atlas_files, compositor, frame_check, paint, results = modules(
 )
 frame_check.bpy = SimpleNamespace(app=SimpleNamespace(background=False, timers=bpy.app.timers, tempdir=str(out)))
 seen: dict = {"load": {}, "frames": {}, "exchange": {}, "reload": {}, "watched": {}}
-
-
-def said(operator, **values) -> str:
-    """What an operator refuses with; empty if it does not."""
-    try:
-        operator(**values)
-    except RuntimeError as error:
-        return str(error)
-    return ""
-
-
-def render(scene, name: str) -> None:
-    """The first frame of a scene into a folder of that name."""
-    scene.frame_end = scene.frame_start
-    scene.render.filepath = str(out / name / "####.png")
-    bpy.ops.render.render(animation=True, scene=scene.name)
 
 
 def panel() -> str:
@@ -54,23 +37,21 @@ def panel() -> str:
 
 def let_it_read() -> None:
     """What Blender's timers do."""
-    end = time.monotonic() + 120
-    while frame_check._go_on() is not None:
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    wait_until(lambda: frame_check._go_on() is None)
 
 
 # -- what is not a number: refused where it can be seen, and nowhere does it reach pixels without paint ------------
 for folder in sorted(damaged.iterdir()):
     scenes = len(bpy.data.scenes)
-    seen["load"][folder.name] = [said(bpy.ops.nvd.load_result, directory=f"{folder}/"), len(bpy.data.scenes) - scenes]
+    seen["load"][folder.name] = [fails(bpy.ops.nvd.load_result, directory=f"{folder}/"), len(bpy.data.scenes) - scenes]
     scene = compositor.load_result(folder)  # as a job, or a .blend that is opened again
     let_it_read()
     seen["frames"][folder.name] = panel()
-    render(scene, folder.name)
+    scene.frame_end = scene.frame_start
+    render(scene, out / folder.name)
     for node in results.atlas_nodes(scene).values():
         node.image.pixels.foreach_set([0.7, 0.1, 0.2, 1.0] * (len(node.image.pixels) // 4))
-    render(scene, f"{folder.name} painted")
+    render(scene, out / f"{folder.name} painted")
     bpy.data.scenes.remove(scene)
     for image in list(bpy.data.images):
         bpy.data.images.remove(image)
@@ -101,14 +82,14 @@ def as_before() -> bool:
 
 atlas_files.look()
 for picture in sorted(atlases.iterdir()):
-    refused = said(bpy.ops.nvd.exchange_atlas, layer="sign", filepath=str(picture))
+    refused = fails(bpy.ops.nvd.exchange_atlas, layer="sign", filepath=str(picture))
     seen["exchange"][picture.name] = [refused, as_before()]
     if picture.suffix == ".exr":
         shutil.copyfile(picture, own)
         for _ in range(3):
             atlas_files.look()
         seen["watched"][picture.name] = [panel(), as_before()]
-        seen["reload"][picture.name] = [said(bpy.ops.nvd.reload_atlas, layer="sign"), as_before()]
+        seen["reload"][picture.name] = [fails(bpy.ops.nvd.reload_atlas, layer="sign"), as_before()]
     if not refused:  # back to its own
         shutil.copyfile(out / "own.exr", own)
         assert bpy.ops.nvd.exchange_atlas(layer="sign", filepath=str(own)) == {"FINISHED"}

@@ -10,7 +10,6 @@ import json
 import os
 import sys
 import threading
-import time
 from functools import wraps
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +19,7 @@ os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile")
 os.environ["NVD_PYTHON"] = str(engine_python)
 
 import bpy  # noqa: E402 (it reads the environment)
-from installed import PACKAGE, install, modules  # noqa: E402
+from installed import PACKAGE, add_pictures, install, modules, timeline, wait_until  # noqa: E402
 from recorder import drawn  # noqa: E402
 
 install(zip_path)
@@ -45,14 +44,8 @@ def watched(name: str, function):
 
 
 scene = bpy.context.scene
-if compat.IS_5:
-    bpy.context.workspace.sequencer_scene = scene
-editor = scene.sequence_editor_create()
-strips, files = compat.strips(editor), sorted((clips / "shot").iterdir())
-shot = strips.new_image(name="shot", filepath=str(files[0]), channel=1, frame_start=1)
-for file in files[1:]:
-    shot.elements.append(file.name)
-shot.frame_final_duration = len(files)
+strips, editor = timeline(scene), scene.sequence_editor
+shot = add_pictures(strips, (clips / "shot").iterdir())
 movie = strips.new_movie(name="movie", filepath=str(clips / "movie.mp4"), channel=2, frame_start=1)
 for strip in (shot, movie):
     item = strip.nvd.masks.add()
@@ -90,10 +83,7 @@ for strip in (shot, movie):
     for python in ("", "/nowhere/python"):
         editor.active_strip, chosen.python = strip, python
         draw(f"{strip.name}{python} at first")
-        end = time.monotonic() + 60
-        while float("inf") in list(disk._asked.values()):
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        wait_until(lambda: float("inf") not in list(disk._asked.values()))
         draw(f"{strip.name}{python} when it was told")
 out.stat()  # that this is noticed
 seen["noticed"] = asked[-1:]

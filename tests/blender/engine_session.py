@@ -18,7 +18,7 @@ os.environ.pop("NVD_PYTHON", None)
 here = Path.cwd()  # full of modules that must not be imported
 
 import bpy  # noqa: E402 (it reads the environment)
-from installed import PACKAGE, install, modules  # noqa: E402
+from installed import PACKAGE, add_pictures, install, modules, timeline  # noqa: E402
 from recorder import Layout, drawn  # noqa: E402
 
 seen: dict = {"version": bpy.app.version_string}
@@ -172,18 +172,10 @@ if "full" in sys.argv:
     prefs().neural = False
     os.environ["NVD_PYTHON"] = "/bin/false"
     seen["python"] = [str(engine.worker_python()), str(engine.private().python)]
-    compat = next(modules("host.compat"))
-    strips = compat.strips(bpy.context.scene.sequence_editor_create())
-    plates = sorted(clip.iterdir())
-    strip = strips.new_image(name="shot", filepath=str(plates[0]), channel=1, frame_start=1)
-    for plate in plates[1:]:
-        strip.elements.append(plate.name)
-    strip.frame_final_duration = len(plates)
+    strip = add_pictures(timeline(bpy.context.scene), clip.iterdir())
     bpy.context.scene.sequence_editor.active_strip = strip
     bpy.context.scene.nvd.settings.preset = "preview"
     strip.nvd.folder = str(out / "result")
-    if compat.IS_5:
-        bpy.context.workspace.sequencer_scene = bpy.context.scene
     assert bpy.ops.nvd.decompose_clip() == {"FINISHED"}
 
     Contents = next(modules("engine.private")).Contents

@@ -12,7 +12,7 @@ zip_path, files, out = (Path(argument) for argument in sys.argv[1:4])
 os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile")
 
 import bpy  # noqa: E402 (it reads the environment)
-from installed import install, modules  # noqa: E402
+from installed import install, modules, render  # noqa: E402
 
 install(zip_path)
 compat, compositor = modules("host.compat", "result.compositor")
@@ -27,5 +27,4 @@ for name, said in json.loads((files / "sources.json").read_text()).items():
     scene.render.image_settings.color_mode = "RGB"
     scene.render.resolution_x, scene.render.resolution_y = source.width, source.height
     scene.frame_start, scene.frame_end = source.first, source.last
-    scene.render.filepath = str(out / name / "####.png")
-    bpy.ops.render.render(animation=True, scene=scene.name)
+    render(scene, out / name)

@@ -18,7 +18,7 @@ os.environ["NVD_PYTHON"] = str(engine_python)
 os.environ["HOME"] = os.environ["XDG_CACHE_HOME"] = str(out)  # Blender keeps thumbnails of what it shows
 
 import bpy  # noqa: E402 (it reads the environment)
-from installed import PACKAGE, modules  # noqa: E402
+from installed import PACKAGE, add_pictures, modules, poll_until, timeline  # noqa: E402
 from recorder import Layout  # noqa: E402
 from recorder import drawn as drawn_as  # noqa: E402
 
@@ -50,14 +50,6 @@ def job_of(frames: str, *masks: str) -> dict:
 def start(name: str, **options):
     """A job on two frames of the background alone, which is quick."""
     return jobs.start(name, out / name, job_of("1-2"), resume=False, **options)
-
-
-def poll_until(true) -> None:
-    end = time.monotonic() + 120
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-        jobs._poll_all()
 
 
 def fails(call, *arguments) -> str:
@@ -243,12 +235,8 @@ def show() -> None:
 
 def foresee() -> None:
     scene = bpy.context.scene
-    if compat.IS_5:
-        bpy.context.workspace.sequencer_scene = scene
-    strips, frames = compat.strips(scene.sequence_editor_create()), sorted((clip / "frames").iterdir())
-    strip = strips.new_image(name="shot", filepath=str(frames[0]), channel=1, frame_start=1)
-    for frame in frames[1:]:
-        strip.elements.append(frame.name)
+    strips = timeline(scene)
+    strip = add_pictures(strips, (clip / "frames").iterdir())
     many = shutil.disk_usage(out).free // (18 * 4096**2) + 2
     huge = strips.new_image(name="huge", filepath=str(out / "huge.000001.png"), channel=2, frame_start=1)
     for number in range(2, many):

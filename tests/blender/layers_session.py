@@ -14,7 +14,7 @@ zip_path, shot, atlases, out = (Path(argument) for argument in sys.argv[1:5])
 os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile")
 
 import bpy  # noqa: E402 (it reads the environment)
-from installed import install, mode_of, modules  # noqa: E402
+from installed import add_pictures, install, mode_of, modules, render  # noqa: E402
 
 install(zip_path)
 atlas_files, compat, compositor, layers, paint_kept, results = modules(
@@ -28,12 +28,6 @@ atlas_files, compat, compositor, layers, paint_kept, results = modules(
 seen: dict = {}
 
 KINDS = [{"kind": kind} for kind in ("EXR", "PNG", "MOVIE")]
-
-
-def render(scene, name: str) -> None:
-    """All frames of a scene into a folder of that name."""
-    scene.render.filepath = str(out / name / "####.png")
-    bpy.ops.render.render(animation=True, scene=scene.name)
 
 
 def paint(image) -> None:
@@ -57,7 +51,7 @@ layers.group_of(scene, "sign").inputs["Gain"].keyframe_insert("default_value", f
 own_node = compat.scene_tree(scene).nodes.new("CompositorNodeBlur").name
 for mode in (False, True):
     setattr(*mode_of(scene), mode)
-    render(scene, "faded_rebuilt" if mode else "faded")
+    render(scene, out / ("faded_rebuilt" if mode else "faded"))
 paint(sign)
 sign.pixels[0] = 0.125
 compositor.load_result(shot / "result")
@@ -74,20 +68,20 @@ for layer in ("sign", "background"):
     for control in ("Opacity", "Light", "Gain"):
         layers.group_of(scene, layer).inputs[control].default_value = 1.0
 bpy.ops.nvd.show_layer(layer="sign")
-render(scene, "hidden")
+render(scene, out / "hidden")
 bpy.ops.nvd.solo_layer(layer="sign")
-render(scene, "solo")
+render(scene, out / "solo")
 bpy.ops.nvd.show_layer(layer="sign")
 bpy.ops.nvd.solo_layer(layer="sign")
 setattr(*mode_of(scene), False)
 results.node_of(scene, results.ONION).inputs[0].default_value = 1.0
-render(scene, "compared")
+render(scene, out / "compared")
 results.node_of(scene, results.ONION).inputs[0].default_value = 0.0
 
 # -- atlases as files --------------------------------------------------------------------------------
 for name in ("half", "label"):
     assert bpy.ops.nvd.exchange_atlas(layer="sign", filepath=str(atlases / f"{name}.png")) == {"FINISHED"}
-    render(scene, f"exchanged_{name}")
+    render(scene, out / f"exchanged_{name}")
 seen["canvas"] = Path(bpy.context.scene.tool_settings.image_paint.canvas.filepath).name
 assert bpy.ops.nvd.exchange_atlas(layer="sign", filepath=sign.filepath) == {"FINISHED"}
 (out / "broken.exr").write_bytes(b"no picture")
@@ -109,7 +103,7 @@ for _ in range(2):
 seen["with_paint"] = [sign.is_dirty, paint_kept.is_newer_on_disk(sign)]
 assert bpy.ops.nvd.reload_atlas(layer="sign") == {"FINISHED"}
 seen["reloaded"] = [sign.is_dirty, paint_kept.is_newer_on_disk(sign)]
-render(scene, "reloaded")
+render(scene, out / "reloaded")
 paint(sign)
 atlas_files.look()
 sign.save()
@@ -124,11 +118,11 @@ atlas_files.reload, reload = lambda scene, layer: written.append(layer) or reloa
 for _ in range(3):
     atlas_files.look()
 seen["read_again"] = list(written)
-render(scene, "watched")
+render(scene, out / "watched")
 
 assert bpy.ops.nvd.revert_atlas(layer="sign") == {"FINISHED"}
 assert bpy.ops.nvd.revert_atlas(layer="background") == {"FINISHED"}
-render(scene, "reverted")
+render(scene, out / "reverted")
 seen["file_after_revert"] = results.path_of(sign).read_bytes() == (atlases / "other.exr").read_bytes()
 try:
     bpy.ops.nvd.edit_atlas_elsewhere(layer="sign")
@@ -141,23 +135,21 @@ for layer in ("sign", "background"):
 blend = shot / "edit" / "shot.blend"
 blend.parent.mkdir()
 bpy.ops.wm.save_as_mainfile(filepath=str(blend))
-render(scene, "saved")
+render(scene, out / "saved")
 moved = shot.with_name("moved")
 shot.rename(moved)
 bpy.ops.wm.open_mainfile(filepath=str(moved / "edit" / "shot.blend"))
 scene = results.results()[0]
 seen["moved"] = [str(results.folder_of(scene)), str(results.plate_of(scene))]
 seen["absolute"] = [image.filepath for image in bpy.data.images if image.filepath and image.filepath[:2] != "//"]
-render(scene, "moved")
+render(scene, out / "moved")
 compositor.load_result(moved / "result")
 seen["scenes"] = len(results.results())
 
 # -- back to an edit whose strip was trimmed since -------------------------------------------------------
 edit = bpy.data.scenes.new("edit")
-strips, plates = compat.strips(edit.sequence_editor_create()), sorted((moved / "clip" / "frames").iterdir())
-strip = strips.new_image(name="shot", filepath=str(plates[0]), channel=1, frame_start=51)
-for plate in plates[1:]:
-    strip.elements.append(plate.name)
+strips, plates = compat.strips(edit.sequence_editor_create()), list((moved / "clip" / "frames").iterdir())
+strip = add_pictures(strips, plates, start=51)
 compat.trim(strip, 52, 51 + len(plates))
 seen["added"] = []
 for operator, kinds in ((bpy.ops.nvd.add_result, [{}]), (bpy.ops.nvd.render_result, KINDS)):
@@ -174,7 +166,7 @@ for kind in ("SCENE", "IMAGE", "MOVIE"):
     for one in strips:
         one.mute = one.type != kind or one.name == "shot"
     compat.set_image_format(edit.render.image_settings, "PNG")
-    render(edit, f"edit_{kind}")
+    render(edit, out / f"edit_{kind}")
 
 # -- another clip, with other layers, decomposed into a result's folder -----------------------------------
 again = Path(shutil.copytree(moved / "result", moved / "again"))
@@ -186,5 +178,5 @@ seen["another_clip"] = [
     list(results.atlas_nodes(scene)),
     str(results.plate_of(scene)),
 ]
-render(scene, "another_clip")
+render(scene, out / "another_clip")
 (out / "seen.json").write_text(json.dumps(seen))

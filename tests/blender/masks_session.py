@@ -19,7 +19,7 @@ os.environ["PYTHONPATH"] = str(out / "others")  # neither the worker nor the sec
 (out / "others" / "host.py").write_text("raise SystemExit('This is not our host.')")
 
 import bpy  # noqa: E402 (it reads the environment)
-from installed import install, modules  # noqa: E402
+from installed import add_pictures, fails, install, modules, poll_until, timeline  # noqa: E402
 
 seen: dict = {}
 install(zip_path)
@@ -36,15 +36,6 @@ carried, compat, diagnostics, footage, jobs, keys, mattes, objects_panel, outloo
     "result.scenes",
     "operators.decompose",
 )
-
-
-def fails(operator, **options) -> str:
-    """What an operator says when it refuses."""
-    try:
-        operator(**options)
-    except RuntimeError as error:
-        return str(error)
-    return ""
 
 
 def spline(layer, corners, feather=0.0):
@@ -76,32 +67,17 @@ def started(place: Path) -> subprocess.Popen:
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
 
 
-def poll_until(true) -> None:
-    end = time.monotonic() + 120
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.001)
-        jobs._poll_all()
-
-
 def half_rendered(place: Path) -> list[Path]:
     return list(place.glob("mattes.*/*/*.png"))
 
 
 # -- a strip of pictures with alpha, numbered from 101, of which the first two are trimmed away; it stands at 23 -----
 scene = bpy.context.scene
-if compat.IS_5:
-    bpy.context.workspace.sequencer_scene = scene
-strips = compat.strips(scene.sequence_editor_create())
+strips = timeline(scene)
 
 
 def add_strip(folder: str, start: int, channel: int):
-    files = sorted((clips / folder).iterdir())
-    new = strips.new_image(name=folder, filepath=str(files[0]), channel=channel, frame_start=start)
-    for file in files[1:]:
-        new.elements.append(file.name)
-    new.frame_final_duration = len(files)
-    return new
+    return add_pictures(strips, (clips / folder).iterdir(), folder, channel, start)
 
 
 shot = add_strip("shot", 21, 1)

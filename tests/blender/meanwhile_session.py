@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import sys
-import time
 from pathlib import Path
 
 zip_path, engine_python, clips, out = (Path(argument) for argument in sys.argv[1:5])
@@ -16,7 +15,7 @@ os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile")
 os.environ["NVD_PYTHON"] = str(engine_python)
 
 import bpy  # noqa: E402 (it reads the environment)
-from installed import install, modules  # noqa: E402
+from installed import add_pictures, install, modules, poll_until, timeline  # noqa: E402
 from recorder import drawn  # noqa: E402
 
 seen: dict = {}
@@ -37,16 +36,9 @@ MASKS = RESULT / "masks" / "sign"
 def set_up() -> None:
     """A strip whose only object is carried from its first frame."""
     scene = bpy.context.scene
-    if compat.IS_5:
-        bpy.context.workspace.sequencer_scene = scene
     scene.nvd.settings.preset = "preview"
-    files = sorted(clips.glob("shot.*.png"))
-    editor = scene.sequence_editor_create()
-    strip = compat.strips(editor).new_image(name="shot", filepath=str(files[0]), channel=1, frame_start=1)
-    for file in files[1:]:
-        strip.elements.append(file.name)
-    strip.frame_final_duration = len(files)
-    editor.active_strip = strip
+    strip = add_pictures(timeline(scene), clips.glob("shot.*.png"))
+    scene.sequence_editor.active_strip = strip
     item = strip.nvd.masks.add()
     item.name, item.picture, item.keys = "sign", str(clips / "one.png"), "1"
     strip.nvd.folder = str(RESULT)
@@ -55,14 +47,6 @@ def set_up() -> None:
 def start(folder: Path, **options):
     bpy.context.scene.sequence_editor.active_strip.nvd.folder = str(folder)
     return decompose.start_job(bpy.context, resume=False, **options)
-
-
-def poll_until(true) -> None:
-    end = time.monotonic() + 200
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-        jobs._poll_all()
 
 
 def finish() -> None:

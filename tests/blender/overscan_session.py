@@ -15,7 +15,7 @@ os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile")
 os.environ["NVD_PYTHON"] = str(engine_python)
 
 import bpy  # noqa: E402 (it reads the environment)
-from installed import install, modules  # noqa: E402
+from installed import add_pictures, fails, install, modules, render, timeline  # noqa: E402
 
 seen: dict = {"shown": {}}
 install(zip_path)
@@ -26,21 +26,8 @@ atlas_files, compat, edit, jobs, results = modules(
 NvdError = next(modules("result.conform")).InputError
 
 
-def fails(operator, **options) -> str:
-    """What an operator says when it refuses."""
-    try:
-        operator(**options)
-    except RuntimeError as error:
-        return str(error)
-    return ""
-
-
 def add_strip(folder: Path, channel: int = 1):
-    files = sorted((folder / "clip").iterdir())
-    new = strips.new_image(name=folder.name, filepath=str(files[0]), channel=channel, frame_start=1)
-    for file in files[1:]:
-        new.elements.append(file.name)
-    new.frame_final_duration = len(files)
+    new = add_pictures(strips, (folder / "clip").iterdir(), folder.name, channel)
     scene.sequence_editor.active_strip = new
     return new
 
@@ -49,11 +36,6 @@ def reads(result) -> str:
     """The folder that the plate's node reads, and how."""
     image = results.node_of(result, results.PLATE_NODE).image
     return f"{results.path_of(image).parent.name} {image.source}"
-
-
-def render(result, place: Path) -> None:
-    result.render.filepath = str(place / "####.png")
-    bpy.ops.render.render(animation=True, scene=result.name)
 
 
 # -- results are loaded, in one file, and shown again when it is opened again ---------------------------------------
@@ -72,9 +54,7 @@ for folder in folders:
 # -- a result goes above the strip of its clip, and what it reads is no atlas ---------------------------------------
 scene = bpy.data.scenes.new("Edit")
 bpy.context.window_manager.windows[0].scene = scene
-strips = compat.strips(scene.sequence_editor_create())
-if compat.IS_5:
-    bpy.context.workspace.sequencer_scene = scene
+strips = timeline(scene)
 first, *_ = folders
 add_strip(first)
 result = results.result_scene(first / "out")

@@ -13,7 +13,7 @@ zip_path, solved, out = (Path(argument) for argument in sys.argv[1:4])
 os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile")
 
 import bpy  # noqa: E402 (it reads the environment)
-from installed import install, modules  # noqa: E402
+from installed import install, modules, render  # noqa: E402
 
 seen: dict = {}
 install(zip_path)
@@ -22,9 +22,7 @@ compat, results = modules("host.compat", "result.scenes")
 
 def render_all(into: Path) -> None:
     for name in ("plain", "painted"):
-        scene = bpy.data.scenes[name]
-        scene.render.filepath = str(into / name / "####.png")
-        bpy.ops.render.render(animation=True, scene=scene.name)
+        render(bpy.data.scenes[name], into / name)
 
 
 def sockets(node) -> int:

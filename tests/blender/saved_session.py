@@ -12,18 +12,13 @@ zip_path, root, out = (Path(argument) for argument in sys.argv[1:4])
 os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile")
 
 import bpy  # noqa: E402 (it reads the environment)
-from installed import install, modules  # noqa: E402
+from installed import install, modules, render  # noqa: E402
 
 install(zip_path)
 layers, mattes, results, footage = modules("result.layers", "source.mattes", "result.scenes", "source.footage")
 compositor, compat = modules("result.compositor", "host.compat")
 bpy.ops.wm.open_mainfile(filepath=str(root / "edit" / "saved.blend"))
 seen: dict = {"operators": dir(bpy.ops.nvd)}
-
-
-def render(scene, name: str) -> None:
-    scene.render.filepath = str(out / name / "####.png")
-    bpy.ops.render.render(animation=True, scene=scene.name)
 
 
 # -- what was asked of the strip and of the clip -------------------------------------------------------------
@@ -49,13 +44,13 @@ seen["hidden"] = [layers.is_on(group, "hidden") for group in groups.values()]
 seen["strips"] = sorted(one.type for one in compat.strips(scene.sequence_editor))
 
 # -- and the operators on it -----------------------------------------------------------------------------------
-render(result, "plain")
+render(result, out / "plain")
 assert bpy.ops.nvd.show_layer(result=result.name, layer="background") == {"FINISHED"}
 assert bpy.ops.nvd.paint_atlas(result=result.name, layer="sign") == {"FINISHED"}
 canvas = bpy.context.scene.tool_settings.image_paint.canvas
 canvas.pixels.foreach_set([0.8, 0.1, 0.3, 1.0] * (len(canvas.pixels) // 4))
 assert bpy.ops.nvd.save_atlas(result=result.name, layer="sign") == {"FINISHED"}
-render(result, "painted")
+render(result, out / "painted")
 assert bpy.ops.nvd.load_result(directory=f"{root / 'result'}/") == {"FINISHED"}
 seen["again"] = [results.results() == [result], layers.group_of(result, "sign").inputs["Opacity"].default_value]
 assert bpy.ops.nvd.edit_objects(action="ADD") == {"FINISHED"}

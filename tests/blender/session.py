@@ -13,18 +13,9 @@ os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile")
 os.environ["PYTHONPATH"] = "/nowhere"  # the worker must not inherit it
 
 import bpy  # noqa: E402 (it reads the environment)
-from installed import PACKAGE, mode_of, modules  # noqa: E402
+from installed import PACKAGE, add_pictures, fails, mode_of, modules, timeline  # noqa: E402
 
 seen: dict = {"version": bpy.app.version_string}
-
-
-def fails(operator, **options) -> str:
-    """What an operator says when it refuses."""
-    try:
-        operator(**options)
-    except RuntimeError as error:
-        return str(error)
-    return ""
 
 
 def render(scene, name: str) -> None:
@@ -56,16 +47,10 @@ compat, footage, jobs, layers, results = modules(
 scene = bpy.context.scene
 seen["no_strip"] = fails(bpy.ops.nvd.decompose_clip)
 seen["nothing_to_paint"] = fails(bpy.ops.nvd.paint_atlas)
-strips = compat.strips(scene.sequence_editor_create())
-plates = sorted((clips / "plates").iterdir())
-strip = strips.new_image(name="shot", filepath=str(plates[0]), channel=1, frame_start=21)
-for plate in plates[1:]:
-    strip.elements.append(plate.name)
-strip.frame_final_duration = len(plates)
+strips, plates = timeline(scene), sorted((clips / "plates").iterdir())
+strip = add_pictures(strips, plates, start=21)
 strip.frame_final_start = 23  # leaves two frames away
 scene.sequence_editor.active_strip = strip
-if compat.IS_5:
-    bpy.context.workspace.sequencer_scene = scene
 seen["no_engine"] = fails(bpy.ops.nvd.decompose_clip)
 bpy.context.preferences.addons[PACKAGE].preferences.python = "/bin/false"
 seen["wrong_engine"] = fails(bpy.ops.nvd.decompose_clip)

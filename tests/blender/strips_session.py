@@ -13,7 +13,7 @@ os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile")
 os.environ["NVD_PYTHON"] = str(engine_python)
 
 import bpy  # noqa: E402 (it reads the environment)
-from installed import PACKAGE, install, modules  # noqa: E402
+from installed import PACKAGE, add_pictures, install, modules  # noqa: E402
 
 seen: dict = {}
 install(zip_path, use_empty=False)
@@ -46,12 +46,7 @@ def all_strips():
 
 
 def add_strip(name: str, start: int = 1, channel: int = 1):
-    files = sorted((clips / "shot").iterdir())
-    new = all_strips().new_image(name=name, filepath=str(files[0]), channel=channel, frame_start=start)
-    for file in files[1:]:
-        new.elements.append(file.name)
-    new.frame_final_duration = len(files)
-    return new
+    return add_pictures(all_strips(), (clips / "shot").iterdir(), name, channel, start)
 
 
 def kept(owner) -> list:

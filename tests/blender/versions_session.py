@@ -16,7 +16,7 @@ os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile")
 os.environ["NVD_PYTHON"] = str(engine_python)
 
 import bpy  # noqa: E402 (it reads the environment)
-from installed import install, modules  # noqa: E402
+from installed import add_pictures, fails, install, modules, timeline  # noqa: E402
 from recorder import drawn  # noqa: E402
 
 seen: dict = {}
@@ -33,18 +33,12 @@ compat, compositor, decompose, edit, footage, frame_check, jobs, outlook, result
     "result.scenes",
 )
 scene = bpy.context.scene
-if compat.IS_5:
-    bpy.context.workspace.sequencer_scene = scene
 scene.nvd.settings.preset = "preview"
-strips = compat.strips(scene.sequence_editor_create())
+strips = timeline(scene)
 
 
 def add_strip(name: str, channel: int, first: int = 0, count: int = 8):
-    files = sorted(clips.glob(f"{name}.*.png"))
-    new = strips.new_image(name=name, filepath=str(files[0]), channel=channel, frame_start=1)
-    for file in files[1:]:
-        new.elements.append(file.name)
-    new.frame_final_duration = len(files)
+    new = add_pictures(strips, clips.glob(f"{name}.*.png"), name, channel)
     new.frame_final_start, new.frame_final_end = 1 + first, 1 + first + count
     item = new.nvd.masks.add()
     item.name, item.path = "sign", str(clips / "masks")
@@ -56,14 +50,6 @@ def run(strip, **options) -> str:
     heading = outlook.heading(bpy.context)
     assert bpy.ops.nvd.decompose_clip(**options) == {"FINISHED"}
     return heading
-
-
-def fails(operator, **options) -> str:
-    try:
-        operator(**options)
-    except RuntimeError as error:
-        return str(error)
-    return ""
 
 
 def content(folder: Path) -> dict[str, str]:
