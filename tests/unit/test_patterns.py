@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nvd_core.spec.patterns import files_at, has_number, numbered, shape_of
+from nvd_core.spec.patterns import file_of, files_at, has_number, numbered, shape_of
 
 
 @pytest.mark.parametrize("pattern", ["shot.####.exr", "shot.%04d.exr", "shot.%d.exr", "shot.#.exr"])
@@ -25,3 +25,11 @@ def test_other_paths_stand_for_themselves(tmp_path: Path) -> None:
     assert not [*files_at(tmp_path / "b.png")]
     assert not [*files_at(tmp_path / ("x" * 5000))]
     assert not has_number("shot.0001.png")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "file"),
+    [("shot.####.exr", "shot.0007.exr"), ("shot#1.#.exr", "shot#1.7.exr"), ("shot.0001.exr", "shot.0001.exr")],
+)
+def test_the_last_marks_of_a_pattern_are_the_number(pattern: str, file: str) -> None:
+    assert file_of(Path("clip##", pattern), 7) == Path("clip##", file)
