@@ -24,8 +24,11 @@ def linear_from_display(display: Float32[np.ndarray, "..."]) -> Float32[np.ndarr
 
 def _light(display: Float32[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
     size = np.abs(display)
-    light = np.where(size <= 0.04045, size / 12.92, ((size + 0.055) / 1.055) ** 2.4)
-    return np.copysign(light, display).astype(np.float32, copy=False)
+    light = size + np.float32(0.055)  # in place from here on, as most of the time is memory's
+    light /= np.float32(1.055)
+    light **= np.float32(2.4)
+    np.divide(size, np.float32(12.92), out=light, where=size <= np.float32(0.04045))
+    return np.copysign(light, display, out=light)
 
 
 def display_from_linear(linear: Float32[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
@@ -35,9 +38,11 @@ def display_from_linear(linear: Float32[np.ndarray, "..."]) -> Float32[np.ndarra
 
 def _code(linear: Float32[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
     size = np.abs(linear)
-    dark = np.minimum(size, np.float32(0.0031308)) * 12.92  # the brightest would overflow here
-    code = np.where(size <= 0.0031308, dark, 1.055 * size ** (1 / 2.4) - 0.055)
-    return np.copysign(code, linear).astype(np.float32, copy=False)
+    code = size ** np.float32(1 / 2.4)
+    code *= np.float32(1.055)
+    code -= np.float32(0.055)
+    np.multiply(size, np.float32(12.92), out=code, where=size <= np.float32(0.0031308))
+    return np.copysign(code, linear, out=code)
 
 
 def _by_rows(
@@ -58,7 +63,7 @@ _LINEAR_OF_8 = linear_from_display((np.arange(256) / 255).astype(np.float32))
 def to_linear(picture: Num[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
     """Scene-linear light of a picture as it was read."""
     if picture.dtype == np.uint8:
-        return _LINEAR_OF_8[picture]
+        return cv2.LUT(np.ascontiguousarray(picture), _LINEAR_OF_8).reshape(picture.shape)
     if np.issubdtype(picture.dtype, np.integer):
         return linear_from_display(_unit(picture))
     return picture.astype(np.float32, copy=False)

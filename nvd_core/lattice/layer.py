@@ -15,12 +15,11 @@ from nvd_core.flow.given import GivenFlow
 from nvd_core.image.colour import luma8, to_linear
 from nvd_core.image.geometry import Box, bounding_box
 from nvd_core.lattice.register.user_flow import LayerFlow
-from nvd_core.runtime.picture_store import Pictures
+from nvd_core.runtime.picture_store import Halved, Pictures
 from nvd_core.spec.conventions import Size
 
-_MIN_AREA_PX = 16
+_MIN_AREA_PX: Final = 16
 """Fewest pixels of a layer in a frame; with fewer it counts as hidden there."""
-
 
 ALONE: Final = 229
 """Alpha, of 255, above which a pixel counts as showing one layer alone."""
@@ -35,11 +34,13 @@ class LayerView:
         frames: 8-bit display-encoded RGB.
         alpha: visible share of the layer in each pixel, 0 to 255.
         flow: the user's flow; None where flow is computed.
+        scale: px of these frames per working px. Maps stay in working px.
     """
 
-    frames: Pictures | UInt8[np.ndarray, "frame height width 3"]
-    alpha: Pictures | UInt8[np.ndarray, "frame height width"]
+    frames: Pictures | Halved | UInt8[np.ndarray, "frame height width 3"]
+    alpha: Pictures | Halved | UInt8[np.ndarray, "frame height width"]
     flow: LayerFlow | None = None
+    scale: float = 1.0
 
     @classmethod
     def of(
@@ -88,7 +89,12 @@ class LayerView:
 
     def part(self, which: Sequence[int]) -> LayerView:
         """Keep some frames, by index."""
-        return LayerView(self.frames[which], self.alpha[which], self.flow and self.flow.part(which))
+        return LayerView(self.frames[which], self.alpha[which], self.flow and self.flow.part(which), self.scale)
+
+    @cached_property
+    def halved(self) -> LayerView:
+        """The layer at half size, for what is smoothed over many pixels; frames that show little of it hide it then."""
+        return LayerView(Halved(self.frames), Halved(self.alpha), self.flow, self.scale / 2)
 
     def box(self, t: int) -> Box:
         """Bounding box of the layer in a frame that shows it."""

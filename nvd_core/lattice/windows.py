@@ -86,13 +86,17 @@ def solve_map(
     order = layer.visible[:: math.ceil(len(layer.visible) / window)]
     keys = layer.part(order)
     solved = _kept_keys(keys, order, layer.visible, motions, lattice, quality, parts, to_solve)
-    picture = layer_picture(keys, solved.mapping, progress=to_average) if solved.passes else None
+    pictures = {}
+    for one, part in to_average.each(solved.passes):
+        view = one.view(keys)
+        if view.scale not in pictures:
+            pictures[view.scale] = layer_picture(view, solved.mapping, progress=part)
 
     between = Between(layer, order, solved.mapping, motions)
     nodes = np.empty((layer.count, lattice.rows, lattice.columns, 2), np.float32)
     spans = windows(layer.count, window)
     for index, (span, part) in enumerate(to_fill.each(spans)):
-        found = _kept_window(between, span, solved, picture, quality, parts, part)
+        found = _kept_window(between, span, solved, pictures, quality, parts, part)
         both = spans[index - 1].stop - span.start if index else 0
         for place, (t, one) in enumerate(zip(span, found, strict=True)):
             nodes[t] = one if place >= both else nodes[t] + np.float32((place + 1) / (both + 1)) * (one - nodes[t])
@@ -232,7 +236,7 @@ def _kept_window(
     between: Between,
     span: range,
     solved: Solved,
-    picture: Picture | None,
+    pictures: Mapping[float, Picture],
     quality: Quality,
     parts: Parts,
     progress: Progress,
@@ -241,13 +245,18 @@ def _kept_window(
     name = f"frames-{span.start}"
     kept = parts.load(name, nodes=solved.mapping.lattice.kind_of(len(span)))
     if kept is None:
-        kept = {"nodes": _solve_window(between, span, solved, picture, quality, progress)}
+        kept = {"nodes": _solve_window(between, span, solved, pictures, quality, progress)}
         parts.save(name, kept)
     return kept["nodes"]
 
 
 def _solve_window(
-    between: Between, span: range, solved: Solved, picture: Picture | None, quality: Quality, progress: Progress
+    between: Between,
+    span: range,
+    solved: Solved,
+    pictures: Mapping[float, Picture],
+    quality: Quality,
+    progress: Progress,
 ) -> Nodes:
     """Match, solve, register and unfold a window's frames, with its key frames held."""
     layer, lattice = between.layer.part(span), solved.mapping.lattice
@@ -270,8 +279,10 @@ def _solve_window(
         mapping = solve_mapping(layer, begin, matches, solved.stiffness, list(keys), to_map)
     mapping = mapping.on(lattice)
     for one, part in to_register.each(solved.passes):
-        assert picture is not None  # noqa: S101 (our own invariant)
-        moved = register_again(layer, mapping, picture, one.radius * layer.size.width, part)
+        view = one.view(layer)
+        if (picture := pictures.get(view.scale)) is None:
+            continue  # key frames and window do not both show enough of the layer at that size
+        moved = register_again(view, mapping, picture, one.radius * view.size.width, part)
         if swims(moved, mapping, matches):
             break
         mapping = moved

@@ -27,7 +27,7 @@ _ENVIRONMENT: Final = {
 
 # Arrays of a plate's size are returned to the system when they are freed. By default the C library keeps some of them:
 # a quarter of the peak, measured with a frame of 1920x1080.
-_MMAP_THRESHOLD, _TRIM_THRESHOLD = (-3, 6 << 20), (-1, 32 << 20)
+_MMAP_THRESHOLD, _TRIM_THRESHOLD = (-3, 6 << 20), (-1, 128 << 20)
 
 _lock = threading.Lock()
 _running = 0

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import final, overload
 
+import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
@@ -66,6 +67,37 @@ class Pictures:
 
     def __array__(self, *_arguments: object, **_options: object) -> np.ndarray:
         return np.stack(list(self))
+
+
+@final
+@dataclass(frozen=True)
+class Halved:
+    """Sequence of pictures at half their size, each reduced when it is read, as area means."""
+
+    pictures: Pictures | Halved | UInt8[np.ndarray, "frame height width *chan"]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of all pictures as one array: frames first."""
+        count, height, width, *channels = self.pictures.shape
+        return (count, max(1, height // 2), max(1, width // 2), *channels)
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __iter__(self) -> Iterator[Picture]:
+        return (self[t] for t in range(len(self)))
+
+    @overload
+    def __getitem__(self, which: int) -> Picture: ...
+    @overload
+    def __getitem__(self, which: Sequence[int]) -> Halved: ...
+    def __getitem__(self, which: int | Sequence[int]) -> Picture | Halved:
+        """Read one picture, or select several."""
+        if isinstance(which, int):
+            _, height, width, *_ = self.shape
+            return cv2.resize(self.pictures[which], (width, height), interpolation=cv2.INTER_AREA)
+        return Halved(self.pictures[which])
 
 
 class _UnnamedFile:

@@ -69,6 +69,6 @@ def y_from_v(v: T, height: int) -> T:
     return (1 - v) * height - 0.5  # type: ignore[operator]
 
 
-def rescale_px(position_px: T, source: int, target: int) -> T:
+def rescale_px(position_px: T, source: float, target: float) -> T:
     """Convert a position, px, along one axis of a picture that is resized from ``source`` to ``target`` px."""
     return (position_px + 0.5) * (target / source) - 0.5  # type: ignore[operator]

@@ -9,9 +9,11 @@ from support import texture
 from nvd_core.image.geometry import Box, pixel_grid, transform, translation
 from nvd_core.image.sample import warp
 from nvd_core.lattice.layer import LayerView
+from nvd_core.lattice.picture.average import layer_picture
 from nvd_core.lattice.picture.inverse import invert
 from nvd_core.lattice.refine.folds import unfold
 from nvd_core.lattice.refine.layout import lay_evenly
+from nvd_core.lattice.refine.registration import register_again
 from nvd_core.lattice.register.matches import Registrar
 from nvd_core.lattice.register.spline import Lattice, LayerMap
 from nvd_core.spec.conventions import Size
@@ -108,6 +110,23 @@ def test_matches_lie_on_the_layer_in_both_frames() -> None:
     for points, (top, bottom, left, right) in ((found.points_a, (10, 50, 10, 60)), (found.points_b, (20, 60, 30, 90))):
         column, row = np.rint(points).T
         assert ((column > left) & (column < right - 1) & (row > top) & (row < bottom - 1)).all()
+
+
+@pytest.mark.parametrize("size", [Size(96, 64), Size(97, 63)])
+def test_a_frame_is_registered_to_the_picture_at_half_its_size_as_at_its_own(size: Size) -> None:
+    wide = texture(Size(140, 100))
+    still, shifted = (warp(wide, pixel_grid(size) + np.float32([20 + x, 20])) for x in (0, 2.5))
+    layer, lattice = _view(np.stack([still] * 5 + [shifted])), Lattice.over(size, 24)
+    begin = LayerMap(0, lattice, np.zeros((6, lattice.rows, lattice.columns, 2), np.float32))
+
+    def moved(view: LayerView) -> np.ndarray:
+        nodes = register_again(view, begin, layer_picture(view, begin), 6.0 * view.scale).nodes
+        return np.median(nodes[:, 5:-5, 5:-5], axis=(1, 2))
+
+    whole, half = moved(layer), moved(layer.halved)
+    np.testing.assert_allclose(half, whole, atol=0.15)
+    np.testing.assert_allclose(half[:5], 0, atol=0.05)
+    assert 1.7 < half[5, 0] < 2.6
 
 
 def _areas(positions: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nvd_core.runtime.picture_store import Pictures
+from nvd_core.runtime.picture_store import Halved, Pictures
 from nvd_core.spec.errors import InputError
 
 
@@ -40,6 +40,17 @@ def test_a_picture_is_a_copy(kept: tuple[Pictures, np.ndarray]) -> None:
     pictures, wanted = kept
     pictures[2][:] = 0
     np.testing.assert_array_equal(pictures[2], wanted[2])
+
+
+def test_pictures_at_half_their_size_are_means_of_four(kept: tuple[Pictures, np.ndarray]) -> None:
+    pictures, wanted = kept
+    even = wanted[:, :4, :8].astype(float)
+    means = np.mean([even[:, y::2, x::2] for y in (0, 1) for x in (0, 1)], axis=0)
+    for source in (Halved(wanted[:, :4, :8]), Halved(wanted[:, :4, :8])[range(7)]):
+        assert (len(source), source.shape) == (7, means.shape)
+        np.testing.assert_allclose(np.stack(list(source)), means, atol=0.51)
+    assert Halved(pictures).shape == (7, 2, 4, 3)
+    np.testing.assert_array_equal(Halved(pictures)[[3, 1]][1], Halved(pictures)[1])
 
 
 def test_many_read_at_once(kept: tuple[Pictures, np.ndarray]) -> None:

@@ -48,20 +48,20 @@ def lay_out(layer: LayerView, mapping: LayerMap, density: float, largest: float)
     """Choose the rectangle of the reference plane that holds the layer in all frames, and its density.
 
     Half a percent of a frame's pixels may lie outside on each side, so that outliers do not enlarge it.
-    The density falls where there would be more than ``largest`` texels, or too many in a row. A layer that
-    no frame shows gets the frame's own rectangle.
+    The density, texels per working px, falls where there would be more than ``largest`` texels, or too many in a row.
+    A layer that no frame shows gets the frame's own rectangle.
     """
     if not layer.visible:
-        return _canvas(np.zeros(2), np.array(layer.size, np.float64), density, largest)
+        return _canvas(np.zeros(2), np.array(mapping.lattice.size, np.float64), density, largest)
 
     def extent(t: int) -> Float32[np.ndarray, "2 2"]:
-        inside, positions = layer.inside(t), mapping.positions(t)
+        inside, positions = layer.inside(t), mapping.positions(t, layer.size)
         some = inside[::2, ::2]
         seen = positions[::2, ::2][some] if some.any() else positions[inside]
         return np.percentile(seen, (0.5, 99.5), axis=0).astype(np.float32)
 
     extents = np.stack(list(map_ordered(extent, layer.visible)))
-    reach = np.array(layer.size, np.float32)
+    reach = np.array(mapping.lattice.size, np.float32)
     low = np.floor(np.maximum(extents[:, 0].min(axis=0) - 3, -_FARTHEST * reach))
     high = np.ceil(np.minimum(extents[:, 1].max(axis=0) + 3, (1 + _FARTHEST) * reach))
     return _canvas(low, high - low + 1, density, largest)
@@ -74,8 +74,12 @@ def _canvas(low: Float[np.ndarray, " 2"], sides: Float[np.ndarray, " 2"], densit
 
 def invert_all(layer: LayerView, mapping: LayerMap, progress: Progress) -> dict[int, InverseMap]:
     """Invert the map of every frame that shows the layer."""
-    limit_px = (1 + _FARTHEST) * max(layer.size)
-    inverses = map_all(lambda t: invert(mapping.positions(t), layer.box(t), limit_px), layer.visible, progress)
+    limit_px = (1 + _FARTHEST) * max(mapping.lattice.size)
+
+    def inverse(t: int) -> InverseMap:
+        return invert(mapping.positions(t, layer.size), layer.box(t), limit_px)
+
+    inverses = map_all(inverse, layer.visible, progress)
     return dict(zip(layer.visible, inverses, strict=True))
 
 
@@ -99,7 +103,7 @@ def views(
         before: earlier mean, to whose slow light each frame is matched; None to leave frames as they are.
         at_once: frames in work at a time.
     """
-    picture = None if before is None else _coarse(layer, canvas, before)
+    picture = None if before is None else _coarse(layer, canvas.density / layer.scale, before)
 
     def ready(frame: Frame) -> View:
         colour, size = frame.colour, size_of(frame.colour)
@@ -112,10 +116,10 @@ def views(
     return map_ordered(ready, frames, at_once)
 
 
-def _coarse(layer: LayerView, canvas: Canvas, picture: Display) -> Float32[np.ndarray, "rows columns 3"]:
+def _coarse(layer: LayerView, texels_per_px: float, picture: Display) -> Float32[np.ndarray, "rows columns 3"]:
     """Shrink a picture to about one texel per pixel of :func:`_slow_light`, so that sampling it does not alias."""
-    shrink = min(1.0, _small(layer).width / (layer.size.width * canvas.density))
-    size = Size(*(max(2, round(side * shrink)) for side in canvas.size))
+    shrink = min(1.0, _small(layer).width / (layer.size.width * texels_per_px))
+    size = Size(*(max(2, round(side * shrink)) for side in size_of(picture)))
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
@@ -153,7 +157,7 @@ def layer_picture(
         mapping: its map.
         before: its picture through nearly the same map, which saves the plain mean.
         robust: whether a second, robust mean with evened light follows the plain one.
-        density: texels per working px, if there is no picture before.
+        density: texels per px of the layer's frames, if there is no picture before.
         progress: of averaging.
     """
     inverting, *averaging = progress.split(3, 3, 4)
@@ -167,7 +171,7 @@ def layer_picture(
         return result
 
     if before is None:
-        canvas = lay_out(layer, mapping, density, largest=16.0 * layer.size.width * layer.size.height)
+        canvas = lay_out(layer, mapping, density * layer.scale, largest=16.0 * layer.size.width * layer.size.height)
         result = mean(canvas, None, averaging[0])
         if robust:
             result = mean(canvas, result.mean(), averaging[1])

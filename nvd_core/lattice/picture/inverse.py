@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 
 from nvd_core.image.geometry import Box, Positions, pixel_grid, size_of
-from nvd_core.image.sample import warp
+from nvd_core.image.sample import resample
 from nvd_core.lattice.register.spline import Lattice
 from nvd_core.spec.conventions import Size
 
@@ -110,25 +110,25 @@ def _newton(
     Returns:
         Positions, px, and the distance to the wanted value before the last step, px.
     """
-    slopes = [np.gradient(forward, axis=axis) for axis in (1, 0)]
-    # Per coordinate its value and both derivatives: OpenCV samples three channels fast and without rounding positions.
-    together = [np.dstack([part[..., axis] for part in (forward, *slopes)]) for axis in (0, 1)]
-    last = np.array([forward.shape[1] - 1, forward.shape[0] - 1], np.float32)
-    at, miss = guess.astype(np.float32), np.zeros_like(guess)
-    for _ in range(_NEWTON_STEPS):
-        inside = np.clip(at, 0, last)
-        value, along_x, along_y = np.moveaxis(np.stack([warp(one, inside) for one in together], axis=-1), 2, 0)
-        beyond = at - inside
-        miss = value + along_x * beyond[..., :1] + along_y * beyond[..., 1:] - wanted
-        area = along_x[..., 0] * along_y[..., 1] - along_x[..., 1] * along_y[..., 0]
+    fields = [_with_slopes(np.ascontiguousarray(forward[..., axis])) for axis in (0, 1)]
+    wanted_x, wanted_y = (np.ascontiguousarray(wanted[..., axis]) for axis in (0, 1))
+    at_x, at_y = (guess[..., axis].astype(np.float32) for axis in (0, 1))
+    miss_x = miss_y = np.zeros_like(at_x)
+    for _ in range(_NEWTON_STEPS):  # axis by axis: NumPy takes many times as long over a last axis of two
+        inside_x, inside_y = np.clip(at_x, 0, forward.shape[1] - 1), np.clip(at_y, 0, forward.shape[0] - 1)
+        (x, xx, xy), (y, yx, yy) = (cv2.split(resample(field, inside_x, inside_y)) for field in fields)
+        beyond_x, beyond_y = at_x - inside_x, at_y - inside_y
+        miss_x = x + xx * beyond_x + xy * beyond_y - wanted_x
+        miss_y = y + yx * beyond_x + yy * beyond_y - wanted_y
+        area = xx * yy - xy * yx
         area = np.where(np.abs(area) < 0.02, np.copysign(np.float32(0.02), area), area)
-        step = np.stack(
-            [
-                along_y[..., 1] * miss[..., 0] - along_y[..., 0] * miss[..., 1],
-                along_x[..., 0] * miss[..., 1] - along_x[..., 1] * miss[..., 0],
-            ],
-            axis=-1,
-        ) / area[..., None]  # fmt: skip
-        length = np.hypot(step[..., :1], step[..., 1:])
-        at = at - step * np.minimum(1, _MAX_STEP_PX / (length + 1e-6))
-    return at, np.hypot(miss[..., 0], miss[..., 1])
+        step_x, step_y = (yy * miss_x - xy * miss_y) / area, (xx * miss_y - yx * miss_x) / area
+        share = np.minimum(1, _MAX_STEP_PX / (np.hypot(step_x, step_y) + 1e-6))
+        at_x, at_y = at_x - step_x * share, at_y - step_y * share
+    return np.stack([at_x, at_y], axis=-1), np.hypot(miss_x, miss_y)
+
+
+def _with_slopes(values: Float32[np.ndarray, "height width"]) -> Float32[np.ndarray, "height width 3"]:
+    """A coordinate with its derivatives along x and y: OpenCV samples three channels without rounding positions."""
+    along_y, along_x = np.gradient(values)
+    return np.dstack([values, along_x, along_y])

@@ -89,11 +89,11 @@ def photo_error(layer: LayerView, t: int, where: tuple[slice, slice], positions:
     Returns:
         NaN where the picture covers less than a quarter of the layer.
     """
-    step = where[0].step or 1
+    scale = layer.scale / (where[0].step or 1)
     frame, inside = layer.frames[t][where], layer.alpha[t][where] > ALONE
-    rendering = render(picture, positions, to_linear(frame), inside, RELIGHT_SIGMA_PX / step)
+    rendering = render(picture, positions, to_linear(frame), inside, RELIGHT_SIGMA_PX * scale)
     if np.count_nonzero(rendering.valid) < max(1, 0.25 * np.count_nonzero(inside)):
         return math.nan
     miss = difference(display_from_linear(rendering.linear) * 255, frame.astype(np.float32))
-    smooth = blur(miss * rendering.valid, 3.0 / step) / (blur(rendering.valid.astype(np.float32), 3.0 / step) + 1e-3)
+    smooth = blur(miss * rendering.valid, 3.0 * scale) / (blur(rendering.valid.astype(np.float32), 3.0 * scale) + 1e-3)
     return float(np.minimum(smooth, _WORST)[rendering.valid].mean())

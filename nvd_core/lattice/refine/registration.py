@@ -21,11 +21,11 @@ from nvd_core.image.filters import blur, difference
 from nvd_core.image.geometry import Positions, is_inside
 from nvd_core.image.sample import warp, warp_by_flow
 from nvd_core.lattice.layer import LayerView
-from nvd_core.lattice.picture.photometry import Picture, photo_error, render
-from nvd_core.lattice.register.spline import Lattice, LayerMap
+from nvd_core.lattice.picture.photometry import RELIGHT_SIGMA_PX, Picture, photo_error, render
+from nvd_core.lattice.register.spline import LayerMap
 from nvd_core.runtime.parallel import map_all
 from nvd_core.runtime.progress import SILENT, Progress
-from nvd_core.spec.conventions import Size
+from nvd_core.spec.conventions import Size, rescale_px
 
 _MAX_MOVE_PX: Final = 12.0
 _DOUBT: Final = 8.0
@@ -40,7 +40,7 @@ def mean_error(layer: LayerView, mapping: LayerMap, picture: Picture, progress: 
 
     def error(t: int) -> float:
         box = layer.box(t)
-        return photo_error(layer, t, box.slices, mapping.positions(t)[box.slices], picture)
+        return photo_error(layer, t, box.slices, mapping.positions(t, layer.size)[box.slices], picture)
 
     return float(np.nanmean(map_all(error, layer.visible, progress)))
 
@@ -51,19 +51,20 @@ def register_again(
     """Register every frame to the picture, and correct the map by the flow between them.
 
     Args:
-        layer: the layer, at working size.
+        layer: the layer, at the size at which it is registered.
         mapping: its map so far.
         picture: its picture through that map.
-        radius_px: Gaussian sigma that corrections are smoothed with.
+        radius_px: Gaussian sigma that corrections are smoothed with, px of these frames.
         progress: of registering.
     """
-    places = mapping.lattice.positions()
+    places, working = mapping.lattice.positions(), mapping.lattice.size
+    nodes = np.dstack([rescale_px(places[..., axis], working[axis], layer.size[axis]) for axis in (0, 1)])
 
     def moved(t: int) -> Float32[np.ndarray, "row column 2"]:
         if layer.boxes[t] is None:
             return mapping.nodes[t]
-        positions = mapping.positions(t)
-        at = places + _correction(layer, t, mapping.lattice, positions, picture, radius_px)
+        positions = mapping.positions(t, layer.size)
+        at = nodes + _correction(layer, t, nodes, positions, picture, radius_px)
         # Composition: the corrected map at a node is the old map where the correction leads. Bilinear: OpenCV's
         # cubic filter does not keep a straight line straight, and its error would add up over passes.
         before = warp(positions, at)
@@ -73,26 +74,32 @@ def register_again(
 
 
 def _correction(
-    layer: LayerView, t: int, lattice: Lattice, positions: Positions, picture: Picture, radius_px: float
+    layer: LayerView,
+    t: int,
+    nodes: Float32[np.ndarray, "row column 2"],
+    positions: Positions,
+    picture: Picture,
+    radius_px: float,
 ) -> Float32[np.ndarray, "row column 2"]:
-    """Flow from a frame to its rendering at each node, working px; smoothed, and 0 far from the layer."""
+    """Flow from a frame to its rendering at each node, px; smoothed, and 0 far from the layer."""
     box = layer.box(t).pixels_within(layer.size, margin=max(16, 3 * radius_px), least=64)
     frame8 = np.ascontiguousarray(layer.frames[t][box.slices])
     frame = frame8.astype(np.float32)
-    seen = render(picture, positions[box.slices], to_linear(frame8), layer.inside(t)[box.slices])
+    sigma_px, inside = RELIGHT_SIGMA_PX * layer.scale, layer.inside(t)[box.slices]
+    seen = render(picture, positions[box.slices], to_linear(frame8), inside, sigma_px)
     # Outside the layer the frame stands in for the rendering, so that the matte's edge makes no flow.
     share = blur(seen.valid.astype(np.float32), 0.7)[..., None]
     expected = display_from_linear(seen.linear) * 255 * share + frame * (1 - share)
-    finest_scale = 0 if radius_px < 8 else 1  # finer flow would be smoothed away
+    finest_scale = 0 if radius_px < 8 or layer.scale < 1 else 1  # finer flow would be smoothed away
     move = dis_flow(luma8(frame8), luma8(to_uint8(expected / 255)), finest_scale=finest_scale, is_near=True)
-    move *= np.minimum(1, _MAX_MOVE_PX / (np.hypot(move[..., :1], move[..., 1:]) + 1e-6))
+    move *= np.minimum(1, _MAX_MOVE_PX * layer.scale / (np.hypot(move[..., :1], move[..., 1:]) + 1e-6))
     after = warp_by_flow(expected, move)
     error_before = blur(difference(expected, frame), 1.5)
     error_after = blur(difference(after, frame), 1.5)
     better = seen.valid & (error_after <= error_before + 0.5)
     sure = better.astype(np.float32) / (1 + (error_after / _DOUBT) ** 2)
     smooth, shrink = _smoothed(move, sure, radius_px)
-    at = (lattice.positions() - (box.left, box.top) + 0.5) * shrink - 0.5
+    at = (nodes - (box.left, box.top) + 0.5) * shrink - 0.5
     return warp(smooth, at.astype(np.float32), outside=0)
 
 

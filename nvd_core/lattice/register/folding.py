@@ -92,7 +92,7 @@ def solve_folding(
     Args:
         registrar: matcher of the layer.
         motions: candidate motions of the clip, each a homography to a common frame for every frame.
-        pairs: of frames to match. Of those further apart than two frames, half are: fine flow is slow.
+        pairs: of frames to match.
         begin: starting map, and prior of the first round; its map is that of the second.
         stiffness: how far the layer may deform.
         held: frames that keep their start.
@@ -103,7 +103,7 @@ def solve_folding(
     """
     fine = replace(registrar, is_fine=True)
     near = [(a, b) for a, b in pairs if b - a <= _NEAR]
-    far = sorted(pair for pair in pairs if pair[1] - pair[0] > _NEAR)[::2]
+    far = [(a, b) for a, b in pairs if b - a > _NEAR]
     to_match, to_map, to_match_again, to_map_again = progress.split(50, 12, 26, 12)
 
     first = list(to_match.track(fine.matches(motions, near + far), len(near) + len(far)))
