@@ -124,7 +124,8 @@ def test_a_frame_is_registered_to_the_picture_at_half_its_size_as_at_its_own(siz
         return np.median(nodes[:, 5:-5, 5:-5], axis=(1, 2))
 
     whole, half = moved(layer), moved(layer.halved)
-    np.testing.assert_allclose(half, whole, atol=0.15)
+    np.testing.assert_allclose(half[:5], whole[:5], atol=0.1)  # a shift by half a pixel would show
+    np.testing.assert_allclose(half[5], whole[5], atol=0.3)
     np.testing.assert_allclose(half[5] - half[0], (2.5, 0), atol=0.5)
 
 
