@@ -13,7 +13,7 @@ All colours are linear light, all pictures ``float32`` arrays of rows, columns, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from os import PathLike, fspath
@@ -126,6 +126,7 @@ def render(
     atlases: Mapping[str, Place] | None = None,
     looks: Mapping[str, Look] | None = None,
     mode: Mode = "keep-plate",
+    hidden: Collection[str] = (),
 ) -> Iterator[Composite]:
     """Re-composite every frame with the atlases as painted now.
 
@@ -134,9 +135,11 @@ def render(
         atlases: files in place of the folder's own atlases, by layer.
         looks: opacity, light and gain of layers that are to differ from the shot.
         mode: ``"keep-plate"`` changes only painted pixels of the plate; ``"rebuild"`` composites the layers alone.
+        hidden: names of objects that are taken out of the shot; their places show what is behind them.
 
     Yields:
-        ``number`` and ``linear``, the frame: height x width x 3, linear light.
+        ``number`` and ``linear``, the frame: height x width x 3, linear light. Of the ``filled_px`` pixels that
+        hidden layers leave to those behind, no frame shows ``invented_px``; these are filled smoothly.
 
     Raises:
         NvdError: there is no such layer, or an atlas cannot be read.
@@ -148,7 +151,7 @@ def render(
     >>> frame.number, frame.linear.shape, unchanged
     (4, (90, 160, 3), True)
     """
-    return rendering.render(decomposition, _paths(atlases), mode, looks)
+    return rendering.render(decomposition, _paths(atlases), mode, looks, hidden)
 
 
 def write(
@@ -158,6 +161,7 @@ def write(
     atlases: Mapping[str, Place] | None = None,
     looks: Mapping[str, Look] | None = None,
     mode: Mode = "keep-plate",
+    hidden: Collection[str] = (),
     file_format: Format = "png",
     replace: bool = False,
 ) -> list[Path]:
@@ -169,6 +173,7 @@ def write(
         atlases: as in :func:`render`.
         looks: as in :func:`render`.
         mode: as in :func:`render`.
+        hidden: as in :func:`render`.
         file_format: of pictures: ``"png"``, 8 bits, or ``"exr"``, linear floats.
         replace: overwrite existing files, such as those of an earlier render.
 
@@ -183,7 +188,7 @@ def write(
     ['demo.0001.png', 'demo.0002.png']
     """
     paths = _paths(atlases)
-    frames = rendering.render(decomposition, paths, mode, looks)
+    frames = rendering.render(decomposition, paths, mode, looks, hidden)
     with (
         closing(frames),
         rendering.frame_writer(decomposition, Path(out), file_format, paths.values(), replaces=replace) as write_one,

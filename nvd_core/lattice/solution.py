@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, Final, final, get_args
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Float16, Float32, Float64, Int64
 
 from nvd_core.clip import Plate
 from nvd_core.image.colour import to_linear
 from nvd_core.image.geometry import size_of
 from nvd_core.lattice.picture.atlas import Atlas
 from nvd_core.lattice.picture.canvas import Canvas
+from nvd_core.lattice.picture.clean_light import CleanLight, grid_of
 from nvd_core.lattice.picture.light import estimate_residual
 from nvd_core.lattice.register.spline import Lattice, LayerMap
 from nvd_core.masks import Matte
@@ -42,6 +43,7 @@ class SolvedLayer:
         canvas: rectangle of the reference plane that the atlas covers.
         atlas: as written: linear, premultiplied half floats.
         off_px: estimated error of the map, working px; None if not estimated.
+        light: of the background without objects, which it has where they hide it; None for other layers.
     """
 
     name: str
@@ -49,6 +51,7 @@ class SolvedLayer:
     canvas: Canvas
     atlas: Atlas
     off_px: float | None = None
+    light: CleanLight | None = None
 
 
 @final
@@ -99,7 +102,12 @@ class LatticeSolution:
             mapping = LayerMap(int(arrays[f"{name}.reference"][0]), lattice, arrays[f"{name}.nodes"])
             off_px = arrays.get(f"{name}.off_px")
             canvas = Canvas((x, y), density, size_of(atlas))
-            return SolvedLayer(name, mapping, canvas, atlas, None if off_px is None else float(off_px[0]))
+            light = None
+            if (key := f"{name}.light") in arrays:
+                grid = grid_of(canvas, record.size)
+                check_arrays(arrays, {key: Float16[np.ndarray, f"{len(numbers)} {grid.height} {grid.width} 3"]}, path)
+                light = CleanLight(arrays[key])
+            return SolvedLayer(name, mapping, canvas, atlas, None if off_px is None else float(off_px[0]), light)
 
         return cls(tuple(layer(*one) for one in atlases.items()), numbers, residual, manifest.versions)
 
@@ -141,7 +149,11 @@ class LatticeSolution:
         uv_atlas = np.stack([u_from_x(texels[..., 0], columns), v_from_y(texels[..., 1], rows)], axis=-1)
         surface = look_up(self.colour(layer.name), uv_atlas)
         off_px = layer.off_px and layer.off_px * size.width / layer.mapping.lattice.size.width
-        return LayerFrame(uv_atlas, alpha, estimate_residual(plate, surface, alpha, self.residual, off_px))
+        residual = estimate_residual(plate, surface, alpha, self.residual, off_px)
+        hidden = alpha <= 0
+        if layer.light and hidden.any():
+            residual = np.where(hidden[..., None], layer.light.at(t, texels, layer.canvas.size), residual)
+        return LayerFrame(uv_atlas, alpha, residual)
 
     def arrays(self) -> Arrays:
         """Arrays of the solution but for the atlases, which the decomposition folder holds as pictures."""
@@ -152,4 +164,6 @@ class LatticeSolution:
             arrays[f"{layer.name}.canvas"] = np.array([*layer.canvas.origin_px, layer.canvas.density])
             if layer.off_px is not None:
                 arrays[f"{layer.name}.off_px"] = np.array([layer.off_px])
+            if layer.light is not None:
+                arrays[f"{layer.name}.light"] = layer.light.stops
         return arrays

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float16, Int64, UInt8
@@ -11,7 +12,8 @@ from nvd_core.image.colour import display_from_linear, to_display, to_uint8
 from nvd_core.lattice.layer import LayerView
 from nvd_core.lattice.picture.atlas import LARGEST, Atlas, build_atlas
 from nvd_core.lattice.picture.average import Frame, lay_out
-from nvd_core.lattice.picture.canvas import Canvas
+from nvd_core.lattice.picture.canvas import Canvas, trust, trust_core
+from nvd_core.lattice.picture.clean_light import estimate_clean_light
 from nvd_core.lattice.register.spline import Lattice, LayerMap
 from nvd_core.lattice.solution import CELLS, LatticeSolution, SolvedLayer
 from nvd_core.lattice.windows import Parts, solve_map
@@ -22,6 +24,9 @@ from nvd_core.shot import Shot
 from nvd_core.shot.previews import write_preview
 from nvd_core.spec.forecast import Needs
 from nvd_core.spec.settings import QUALITY, Quality, Settings
+
+_LIGHT: Final = 0.05
+"""Rough share of the light without objects in the work of an atlas."""
 
 
 def solve(shot: Shot, settings: Settings, checkpoints: Checkpoints, progress: Progress = SILENT) -> LatticeSolution:
@@ -43,7 +48,7 @@ def solve_maps(shot: Shot, settings: Settings, checkpoints: Checkpoints, progres
 def build_atlases(
     shot: Shot, settings: Settings, checkpoints: Checkpoints, maps: Sequence[LayerMap], progress: Progress
 ) -> tuple[SolvedLayer, ...]:
-    """Average the atlas of every layer: step 7.
+    """Average the atlas of every layer, step 7, and estimate the background's light without objects: step 8.
 
     Raises:
         MemoryLimitError: the atlases do not fit into the memory that may be used.
@@ -55,11 +60,16 @@ def build_atlases(
     texels = sum(canvas.size.width * canvas.size.height for canvas in canvases)
     needs = Needs(shot.clip.info.size, len(shot.numbers), len(shot.names), settings)
     needs.check_atlases(shot.at_once, WORKERS, texels)
-    for index, (name, mapping, layer, canvas) in enumerate(zip(shot.names, maps, views, canvases, strict=True)):
-        stage, rounds = progress.stage("atlas", name), quality.atlas_rounds
-        atlas = _kept_atlas(shot, layer, index, mapping, canvas, checkpoints, stage, rounds=rounds)
+    for index, ((name, kind), mapping, layer, canvas) in enumerate(
+        zip(shot.layers, maps, views, canvases, strict=True)
+    ):
+        averaging, lighting = progress.stage("atlas", name).split(1 - _LIGHT, _LIGHT)
+        rounds = quality.atlas_rounds
+        atlas = _kept_atlas(shot, layer, index, mapping, canvas, checkpoints, averaging, rounds=rounds)
         write_preview(_small(atlas), name, checkpoints.folder, progress.tell)
-        layers.append(SolvedLayer(name, mapping, canvas, atlas))
+        is_hidden = kind == "background" and len(shot.layers) > 1
+        light = estimate_clean_light(layer, mapping, canvas, atlas, lighting) if is_hidden else None
+        layers.append(SolvedLayer(name, mapping, canvas, atlas, light=light))
     return tuple(layers)
 
 
@@ -106,6 +116,9 @@ def _kept_atlas(
         for t, frame in zip(layer.visible, shot.plates([shot.numbers[t] for t in layer.visible]), strict=True):
             yield Frame(t, to_display(frame.plate), to_uint8(frame.mattes[index]))
 
-    atlas = build_atlas(layer, mapping, canvas, plates, rounds=rounds, at_once=shot.at_once, progress=progress)
+    is_seen_alone = any(trust_core(layer.alpha[t]).any() for t in layer.visible)
+    trusted = trust_core if shot.layers[index].kind == "background" and is_seen_alone else trust
+    averaging = {"rounds": rounds, "at_once": shot.at_once, "progress": progress}
+    atlas = build_atlas(layer, mapping, canvas, plates, trusted, **averaging)
     checkpoints.save(f"{name}.atlas", {"atlas": atlas})
     return atlas

@@ -18,7 +18,18 @@ from nvd_core.image.colour import display_from_linear, to_linear, to_uint8
 from nvd_core.image.exr import HALF_MOST, rgba_channels, to_half, write_exr
 from nvd_core.result.decomposition import AtlasColour, Decomposition, Frame
 from nvd_core.result.targets import refuse_over, refuse_there
-from nvd_core.shot.compositing import AS_SHOT, Look, keep_plate, look_up, rebuild, see_through
+from nvd_core.shot.compositing import (
+    AS_SHOT,
+    Colour,
+    Look,
+    Share,
+    hole,
+    keep_plate,
+    light_in_hole,
+    look_up,
+    rebuild,
+    see_through,
+)
 from nvd_core.spec.conventions import Size
 from nvd_core.spec.errors import InputError
 from nvd_core.spec.folder import atomic, sweep_of
@@ -38,15 +49,35 @@ class Composite(NamedTuple):
         number: the plate's.
         linear: linear light.
         is_fine: whether the plate is kept and half floats would round it.
+        filled_px: number of pixels that hidden layers have left to those behind.
+        invented_px: number of those that show the background where no frame does.
     """
 
     number: int
     linear: Float32[np.ndarray, "height width 3"]
     is_fine: bool = False
+    filled_px: int = 0
+    invented_px: int = 0
+
+
+class Hidden(NamedTuple):
+    """Layers that are taken out of the shot.
+
+    Attributes:
+        names: of the layers.
+        covered: atlas coverage of the background, 1 at texels that the clip shows, else 0.
+    """
+
+    names: frozenset[str]
+    covered: Float32[np.ndarray, "height width"]
 
 
 def render(
-    decomposition: Decomposition, atlases: Mapping[str, Path], mode: Mode, looks: Mapping[str, Look] | None = None
+    decomposition: Decomposition,
+    atlases: Mapping[str, Path],
+    mode: Mode,
+    looks: Mapping[str, Look] | None = None,
+    hidden: Collection[str] = (),
 ) -> Generator[Composite, None, None]:
     """Re-composite every frame.
 
@@ -55,18 +86,24 @@ def render(
         atlases: files of painted atlases in place of the folder's own, by layer.
         mode: ``keep-plate`` changes only painted pixels of the plate; ``rebuild`` composites the layers alone.
         looks: opacity, light and gain of layers that are to differ from the shot.
+        hidden: names of objects that are taken out; their places show what is behind them.
 
     Raises:
-        InputError: an atlas cannot be read, or a name is not a layer's.
+        InputError: an atlas cannot be read, or a name is not a layer's, or the hidden layer is the background.
     """
-    looks = looks or {}
-    unknown = sorted({*atlases, *looks} - set(decomposition.manifest.names))
+    looks, background = looks or {}, decomposition.manifest.background
+    unknown = sorted({*atlases, *looks, *hidden} - set(decomposition.manifest.names))
     if unknown:
         raise decomposition.no_layer(unknown[0])
+    if background in hidden:
+        objects = ", ".join(name for name in decomposition.manifest.names if name != background)
+        hint = f"The objects are {objects}." if objects else "The result has no object."
+        raise InputError("Nothing is behind the background: it cannot be hidden", where=decomposition.folder, hint=hint)
     originals = {name: decomposition.original(name) for name in decomposition.manifest.names}
     painted = {name: decomposition.painted(name, atlases.get(name), original) for name, original in originals.items()}
     kinds: list[Kind] = [layer.kind for layer in decomposition.manifest.layers]
-    return decomposition.over_frames(lambda frame: composite(frame, kinds, painted, originals, mode, looks))
+    taken_out = Hidden(frozenset(hidden), decomposition.covered(background)) if hidden else None
+    return decomposition.over_frames(lambda frame: composite(frame, kinds, painted, originals, mode, looks, taken_out))
 
 
 def composite(
@@ -76,15 +113,18 @@ def composite(
     originals: Mapping[str, AtlasColour],
     mode: Mode,
     looks: Mapping[str, Look],
+    hidden: Hidden | None = None,
 ) -> Composite:
     """Re-composite one frame; a layer whose painted atlas is the very array of its original is unchanged."""
     of = {name: looks.get(name, AS_SHOT) for name in frame.layers}
+    if hidden:
+        shot = composite(frame, kinds, painted, originals, mode, looks)
+        return _without(frame, kinds, painted, of, hidden, shot)
     if mode == "rebuild":
-        surfaces = {name: look_up(painted[name], layer.uv_atlas) for name, layer in frame.layers.items()}
+        lights = {name: layer.residual for name, layer in frame.layers.items()}
         opacities = [look.opacity for look in of.values()]
         alphas = see_through([layer.alpha for layer in frame.layers.values()], opacities, kinds)
-        lights = [of[name].lit(layer.residual) for name, layer in frame.layers.items()]
-        return Composite(frame.number, rebuild(list(zip(alphas, lights, surfaces.values(), strict=True))))
+        return Composite(frame.number, _rebuilt(frame, alphas, painted, of, lights))
     plate = to_linear(frame.plate)
     edited = plate
     for name, layer in frame.layers.items():
@@ -94,6 +134,47 @@ def composite(
         edited = edited + (keep_plate(plate, layer.alpha, layer.residual, surface, original, of[name]) - plate)
     is_fine = frame.plate.dtype != np.uint8 and not np.array_equal(to_half(plate), plate)  # halves hold 8 bits
     return Composite(frame.number, edited, is_fine)
+
+
+def _rebuilt(
+    frame: Frame,
+    alphas: Sequence[Share],
+    painted: Mapping[str, AtlasColour],
+    looks: Mapping[str, Look],
+    residuals: Mapping[str, Colour],
+) -> Colour:
+    """Rebuild a frame from its layers."""
+    surfaces = [look_up(painted[name], layer.uv_atlas) for name, layer in frame.layers.items()]
+    lights = [looks[name].lit(residuals[name]) for name in frame.layers]
+    return rebuild(list(zip(alphas, lights, surfaces, strict=True)))
+
+
+def _without(
+    frame: Frame,
+    kinds: Sequence[Kind],
+    painted: Mapping[str, AtlasColour],
+    looks: Mapping[str, Look],
+    hidden: Hidden,
+    shot: Composite,
+) -> Composite:
+    """Take layers out of a composite: rebuild what is behind them in their place, and leave the rest."""
+    matte = hole(sum((frame.layers[name].alpha for name in hidden.names), np.zeros(frame.plate.shape[:2], np.float32)))
+    opacities = [look.opacity * (name not in hidden.names) for name, look in looks.items()]
+    alphas = see_through([layer.alpha for layer in frame.layers.values()], opacities, kinds)
+    residuals = {name: layer.residual for name, layer in frame.layers.items()}
+    background, seen = next(
+        (name, alpha) for name, kind, alpha in zip(frame.layers, kinds, alphas, strict=True) if kind == "background"
+    )
+    behind = frame.layers[background]
+    residuals[background] = light_in_hole(behind.residual, behind.alpha, matte)
+    behind_it = _rebuilt(frame, alphas, painted, looks, residuals)
+    share = matte[..., None]
+    linear = np.where(share > 0, shot.linear + share * (behind_it - shot.linear), shot.linear)
+    filled, shows = matte > 0.5, look_up(hidden.covered, behind.uv_atlas)
+    invented = filled & (seen > 0.5) & (shows < 0.5)
+    return shot._replace(
+        linear=linear, filled_px=int(np.count_nonzero(filled)), invented_px=int(np.count_nonzero(invented))
+    )
 
 
 @contextmanager

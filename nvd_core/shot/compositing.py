@@ -9,9 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 
+from nvd_core.image.filters import fill_holes
+from nvd_core.image.geometry import bounding_box
 from nvd_core.image.sample import resample
 from nvd_core.spec.conventions import (
     LEFT_AT_LEAST,
@@ -22,6 +25,10 @@ from nvd_core.spec.conventions import (
     y_from_v,
 )
 from nvd_core.spec.manifest import Kind
+
+_RIM: Final = 1 / 270
+"""Width of the rim of a hidden object that is replaced with it, as a part of the frame's height; the soft edge around
+it is twice as wide. Masks are a pixel or two off."""
 
 Colour = Float32[np.ndarray, "height width 3"]
 Share = Float32[np.ndarray, "height width"]
@@ -111,3 +118,41 @@ def keep_plate(
     was = residual * original
     difference = look.lit(residual) * painted - was
     return plate + (alpha * touched)[..., None] * difference + (owned(alpha) * touched)[..., None] * (was - plate)
+
+
+def hole(hidden: Share) -> Share:
+    """Matte of what is replaced where layers are hidden: 1 on them and their rim, with a soft edge outside, else 0.
+
+    Args:
+        hidden: visible alpha of the hidden layers together.
+    """
+    rim_px = _rim_px(hidden)
+    return cv2.blur(_grown(hidden > 0, 2 * rim_px), (2 * rim_px + 1, 2 * rim_px + 1))
+
+
+def light_in_hole(residual: Colour, alpha: Share, matte: Share) -> Colour:
+    """Residual of the background in a hole: that under the hidden object, continued over its rim.
+
+    On the rim itself the residual is measured, with what the object's edge and its shadow do to it.
+
+    Args:
+        residual: of the background.
+        alpha: its visible alpha.
+        matte: the hole.
+    """
+    box = bounding_box(matte > 0)
+    if box is None or not (under := alpha[box.slices] <= 0).any():
+        return residual
+    lit, inside = residual.copy(), residual[box.slices]
+    continued = fill_holes(inside, under.astype(np.float32))
+    lit[box.slices] = np.where(_grown(under, 4 * _rim_px(alpha))[..., None] > 0, continued, inside)
+    return lit
+
+
+def _rim_px(picture: Share) -> int:
+    return max(1, round(_RIM * len(picture)))
+
+
+def _grown(mask: Bool[np.ndarray, "height width"], radius_px: int) -> Share:
+    around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius_px + 1, 2 * radius_px + 1))
+    return cv2.dilate(mask.astype(np.float32), around)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import nan
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from tyro.conf import (
     Positional,
@@ -19,6 +19,7 @@ from nvd_core.result.decomposition import Decomposition
 from nvd_core.result.rendering import Format, Mode, frame_writer, render
 from nvd_core.shot.compositing import AS_SHOT, Look
 from nvd_core.spec.errors import UsageError
+from nvd_core.spec.manifest import Manifest
 
 _PerLayer = Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="LAYER=NUMBER")]
 _MOST_GAIN = 1000.0
@@ -40,6 +41,11 @@ class Render:
     """0 to 1: how much of a layer's residual is used; 0 shows its atlas unlit."""
     gain: _PerLayer = ()
     """Factor on a layer's light."""
+    hide: Annotated[
+        UseAppendAction[tuple[str, ...]],
+        arg(metavar="LAYER", help="An object to take out of the shot; its place shows what is behind it."),
+    ] = ()
+    clean_plate: Annotated[bool, arg(help="Take all objects out of the shot.")] = False
     mode: Annotated[Mode, arg(help="keep-plate: only what was painted is touched; rebuild: the layers alone.")] = (
         "keep-plate"
     )
@@ -54,11 +60,27 @@ class Render:
         decomposition = Decomposition.open(self.folder)
         atlases = {layer: Path(path) for layer, path in _by_layer("atlas", "FILE", self.atlas).items()}
         manifest = decomposition.manifest
-        frames = render(decomposition, atlases, self.mode, self._looks())
+        hidden = self._hidden(manifest)
+        frames = render(decomposition, atlases, self.mode, self._looks(), hidden)
+        paths, filled_px, invented_px = [], 0, 0
         with frame_writer(decomposition, self.out, self.format, atlases.values(), replaces=self.replace) as write:
-            paths = [write(frame) for frame in tracked(frames, len(manifest.source.numbers), "render")]
+            for frame in tracked(frames, len(manifest.source.numbers), "render"):
+                paths.append(write(frame))
+                filled_px, invented_px = filled_px + frame.filled_px, invented_px + frame.invented_px
         talk.print(f"{len(paths)} frames in {self.out}", soft_wrap=True)
-        return json_text({"files": sorted({str(path.absolute()) for path in paths})}) if self.json else ""
+        result: dict[str, Any] = {"files": sorted({str(path.absolute()) for path in paths})}
+        if hidden:
+            result["invented_share"] = invented_px / max(1, filled_px)
+            talk.print(_invented(result["invented_share"], manifest.background), soft_wrap=True)
+        return json_text(result) if self.json else ""
+
+    def _hidden(self, manifest: Manifest) -> list[str]:
+        if not self.clean_plate:
+            return [*self.hide]
+        objects = [layer.name for layer in manifest.layers if layer.kind == "object"]
+        if not objects:
+            raise UsageError("--clean-plate takes objects out, and the result has none")
+        return [*dict.fromkeys([*self.hide, *objects])]
 
     def _looks(self) -> dict[str, Look]:
         looks: dict[str, Look] = {}
@@ -73,6 +95,17 @@ class Render:
                     raise UsageError(f"--{what} {layer}={text} is no number from 0 to {most:.0f}")
                 looks[layer] = replace(looks.get(layer, AS_SHOT), **{what: value})
         return looks
+
+
+def _invented(share: float, background: str) -> str:
+    """Say how much of a clean plate no frame has shown."""
+    if not share:
+        return f"All that was hidden is seen in some frame, and filled from the atlas of {background}."
+    words = f"{share:.0%}" if share >= 0.01 else "Less than 1%"
+    return (
+        f"{words} of the filled area is seen in no frame: it is invented, smoothly from what is around it."
+        f" The atlas of {background} has alpha 0 there; paint it there."
+    )
 
 
 def _by_layer(flag: str, what: str, texts: Iterable[str]) -> dict[str, str]:

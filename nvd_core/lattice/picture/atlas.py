@@ -13,7 +13,7 @@ from nvd_core.image.exr import to_half
 from nvd_core.image.sample import bands
 from nvd_core.lattice.layer import LayerView
 from nvd_core.lattice.picture.average import Frame, invert_all, views
-from nvd_core.lattice.picture.canvas import Average, Canvas
+from nvd_core.lattice.picture.canvas import Average, Canvas, Trust
 from nvd_core.lattice.register.spline import LayerMap
 from nvd_core.runtime.progress import Progress
 
@@ -32,6 +32,7 @@ def build_atlas(
     mapping: LayerMap,
     canvas: Canvas,
     plates: Callable[[], Iterable[Frame]],
+    trusted: Trust,
     *,
     rounds: int,
     at_once: int,
@@ -44,6 +45,7 @@ def build_atlas(
         mapping: its finished map.
         canvas: rectangle of the reference plane that the atlas covers.
         plates: function that starts a pass over the plates that show the layer.
+        trusted: weights of their pixels.
         rounds: passes; the first is a plain mean, the next ones are robust and even out slow light.
         at_once: plates in work at a time.
         progress: of averaging.
@@ -56,7 +58,7 @@ def build_atlas(
     mean = None
     for _, part in averaging.each(range(rounds)):
         mean = Average(canvas, mean and mean.mean())
-        shown = views(layer, mapping, inverses, plates(), canvas, mean.before, at_once)
+        shown = views(layer, mapping, inverses, plates(), canvas, mean.before, at_once, trusted)
         for view in part.track(shown, len(layer.visible)):
             mean.add(view)
     assert mean is not None  # noqa: S101 (there is a round)

@@ -18,7 +18,7 @@ from nvd_core.image.colour import display_from_linear, linear_from_display
 from nvd_core.image.geometry import size_of
 from nvd_core.image.sample import warp
 from nvd_core.lattice.layer import ALONE, LayerView
-from nvd_core.lattice.picture.canvas import Average, Canvas, Display, View, trust
+from nvd_core.lattice.picture.canvas import Average, Canvas, Display, Trust, View, trust
 from nvd_core.lattice.picture.inverse import InverseMap, invert
 from nvd_core.lattice.picture.photometry import Picture, light_ratio
 from nvd_core.lattice.register.spline import LayerMap
@@ -91,6 +91,7 @@ def views(
     canvas: Canvas,
     before: Display | None,
     at_once: int = WORKERS,
+    trusted: Trust = trust,
 ) -> Iterator[View]:
     """Prepare frames for averaging: weights, and light matched to an earlier mean.
 
@@ -102,8 +103,9 @@ def views(
         canvas: rectangle that they are averaged on.
         before: earlier mean, to whose slow light each frame is matched; None to leave frames as they are.
         at_once: frames in work at a time.
+        trusted: weights of pixels.
     """
-    picture = None if before is None else _coarse(layer, canvas.density / layer.scale, before)
+    picture = None if before is None else coarse_picture(layer, canvas, before)
 
     def ready(frame: Frame) -> View:
         colour, size = frame.colour, size_of(frame.colour)
@@ -111,33 +113,39 @@ def views(
             light = _slow_light(layer, mapping, frame.t, canvas, picture)
             colour = colour / cv2.resize(light, size, interpolation=cv2.INTER_LINEAR)
         scale = (size.width / layer.size.width, size.height / layer.size.height)
-        return View(colour, trust(frame.alpha), inverses[frame.t], scale)
+        return View(colour, trusted(frame.alpha), inverses[frame.t], scale)
 
     return map_ordered(ready, frames, at_once)
 
 
-def _coarse(layer: LayerView, texels_per_px: float, picture: Display) -> Float32[np.ndarray, "rows columns 3"]:
-    """Shrink a picture to about one texel per pixel of :func:`_slow_light`, so that sampling it does not alias."""
-    shrink = min(1.0, _small(layer).width / (layer.size.width * texels_per_px))
-    size = Size(*(max(2, round(side * shrink)) for side in size_of(picture)))
+def coarse_picture(layer: LayerView, canvas: Canvas, picture: Display) -> Float32[np.ndarray, "rows columns 3"]:
+    """Shrink a picture to about one texel per pixel of a quarter of a frame, so that sampling does not alias."""
+    shrink = min(1.0, quarter(layer.size).width * layer.scale / (layer.size.width * canvas.density))
+    size = Size(*(max(2, round(side * shrink)) for side in canvas.size))
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
-def _small(layer: LayerView) -> Size:
+def coarse_texels(
+    texels: Float32[np.ndarray, "height width 2"], canvas: Canvas, picture: Float32[np.ndarray, "rows columns 3"]
+) -> Float32[np.ndarray, "height width 2"]:
+    """Convert texel positions of a canvas to positions in its :func:`coarse_picture`."""
+    coarse = [rescale_px(texels[..., axis], canvas.size[axis], picture.shape[1 - axis]) for axis in (0, 1)]
+    return np.stack(coarse, axis=-1).astype(np.float32)
+
+
+def quarter(frame: Size) -> Size:
     """A quarter of the working size: enough for slow light."""
-    return Size(max(2, layer.size.width // 4), max(2, layer.size.height // 4))
+    return Size(max(2, frame.width // 4), max(2, frame.height // 4))
 
 
 def _slow_light(
     layer: LayerView, mapping: LayerMap, t: int, canvas: Canvas, picture: Display
 ) -> Float32[np.ndarray, "quarter_height quarter_width 3"]:
     """Ratio of a frame's slow light to the picture's."""
-    small = _small(layer)
+    small = quarter(layer.size)
     frame = cv2.resize(layer.frames[t], small, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     inside = cv2.resize(layer.alpha[t], small, interpolation=cv2.INTER_AREA) > ALONE
-    texels = canvas.texels(mapping.positions(t, small))
-    coarse = [rescale_px(texels[..., axis], canvas.size[axis], picture.shape[1 - axis]) for axis in (0, 1)]
-    surface = warp(picture, np.stack(coarse, axis=-1).astype(np.float32))
+    surface = warp(picture, coarse_texels(canvas.texels(mapping.positions(t, small)), canvas, picture))
     return light_ratio(frame, surface, inside, max(1.5, _LIGHT_SIGMA * small.width))
 
 

@@ -6,9 +6,10 @@ empty between the frames' pixels and no moiré appears, whatever the zoom.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, final
+from typing import Final, NamedTuple, TypeAlias, final
 
 import cv2
 import numpy as np
@@ -24,6 +25,9 @@ from nvd_core.spec.conventions import Size, rescale_px
 
 _CORE, _EDGE, _MATTE = 1.0, 1e-2, 1e-4
 """Weight of a pixel in the core of the layer, at its edge, on its matte's soft rim."""
+
+_RIM: Final = 1 / 270
+"""Width of the rim of an object that has its colour, as a part of the frame's height: masks are a pixel or two off."""
 
 _ROBUST: Final = 0.1
 """Scale of the robust (Cauchy) weight: difference from the earlier mean, of 1, at which a frame counts half."""
@@ -87,11 +91,21 @@ class View(NamedTuple):
     scale: tuple[float, float]
 
 
+Trust: TypeAlias = Callable[[UInt8[np.ndarray, "height width"]], Float32[np.ndarray, "height width"]]
+"""Weight of each pixel in a layer's mean, 0 to 1, by its alpha."""
+
+
 def trust(alpha: UInt8[np.ndarray, "height width"]) -> Float32[np.ndarray, "height width"]:
-    """Weight of each pixel in a layer's mean, 0 to 1, by its alpha."""
+    """Trust pixels in the layer's core most, but its edge and its soft rim, too: thin parts have nothing else."""
     core = cv2.erode(alpha, np.ones((3, 3), np.uint8)) > ALONE
     steps = np.select([core, alpha > ALONE, alpha > 63], [_CORE, _EDGE, _MATTE], 0.0)
     return steps.astype(np.float32)
+
+
+def trust_core(alpha: UInt8[np.ndarray, "height width"]) -> Float32[np.ndarray, "height width"]:
+    """Trust the layer's core alone: what is seen only on the rim of objects has their colour, not the background's."""
+    side = 2 * max(1, round(_RIM * alpha.shape[0])) + 1
+    return (cv2.erode(alpha, np.ones((side, side), np.uint8)) > ALONE).astype(np.float32)
 
 
 @final
