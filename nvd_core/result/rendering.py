@@ -139,7 +139,7 @@ def composite(
 def _rebuilt(
     frame: Frame,
     alphas: Sequence[Share],
-    painted: Mapping[str, AtlasColour],
+    painted: Mapping[str, Float32[np.ndarray, "rows columns 3"]],
     looks: Mapping[str, Look],
     residuals: Mapping[str, Colour],
 ) -> Colour:
@@ -170,7 +170,7 @@ def _without(
     behind_it = _rebuilt(frame, alphas, painted, looks, residuals)
     share = matte[..., None]
     linear = np.where(share > 0, shot.linear + share * (behind_it - shot.linear), shot.linear)
-    filled, shows = matte > 0.5, look_up(hidden.covered, behind.uv_atlas)
+    filled, shows = matte > 0.5, look_up(hidden.covered[..., None], behind.uv_atlas)[..., 0]
     invented = filled & (seen > 0.5) & (shows < 0.5)
     return shot._replace(
         linear=linear, filled_px=int(np.count_nonzero(filled)), invented_px=int(np.count_nonzero(invented))

@@ -28,7 +28,7 @@ from nvd_core.spec.manifest import Kind
 
 _RIM: Final = 1 / 270
 """Width of the rim of a hidden object that is replaced with it, as a part of the frame's height; the soft edge around
-it is twice as wide. Masks are a pixel or two off."""
+it is about twice as wide. Masks are a pixel or two off."""
 
 Colour = Float32[np.ndarray, "height width 3"]
 Share = Float32[np.ndarray, "height width"]
@@ -127,7 +127,7 @@ def hole(hidden: Share) -> Share:
         hidden: visible alpha of the hidden layers together.
     """
     rim_px = _rim_px(hidden)
-    return cv2.blur(_grown(hidden > 0, 2 * rim_px), (2 * rim_px + 1, 2 * rim_px + 1))
+    return cv2.blur(_grown(hidden > 0, 3 * rim_px), (2 * rim_px + 1, 2 * rim_px + 1))
 
 
 def light_in_hole(residual: Colour, alpha: Share, matte: Share) -> Colour:
@@ -145,7 +145,7 @@ def light_in_hole(residual: Colour, alpha: Share, matte: Share) -> Colour:
         return residual
     lit, inside = residual.copy(), residual[box.slices]
     continued = fill_holes(inside, under.astype(np.float32))
-    lit[box.slices] = np.where(_grown(under, 4 * _rim_px(alpha))[..., None] > 0, continued, inside)
+    lit[box.slices] = np.where(_grown(under, 5 * _rim_px(alpha))[..., None] > 0, continued, inside)
     return lit
 
 

@@ -104,7 +104,7 @@ def trust(alpha: UInt8[np.ndarray, "height width"]) -> Float32[np.ndarray, "heig
 
 def trust_core(alpha: UInt8[np.ndarray, "height width"]) -> Float32[np.ndarray, "height width"]:
     """Trust the layer's core alone: what is seen only on the rim of objects has their colour, not the background's."""
-    side = 2 * max(1, round(_RIM * alpha.shape[0])) + 1
+    side = 2 * (1 + round(_RIM * alpha.shape[0])) + 1  # a pixel more: colour is sampled from around
     return (cv2.erode(alpha, np.ones((side, side), np.uint8)) > ALONE).astype(np.float32)
 
 
