@@ -23,7 +23,7 @@ from nvd_core.masks import Matte
 from nvd_core.runtime.checkpoints import AGAIN, Arrays, check_arrays, read_arrays
 from nvd_core.shot.compositing import look_up
 from nvd_core.shot.solution import LayerFrame
-from nvd_core.spec.conventions import u_from_x, v_from_y
+from nvd_core.spec.conventions import HIDDEN_BELOW, u_from_x, v_from_y
 from nvd_core.spec.errors import InputError
 from nvd_core.spec.manifest import Manifest, SolutionRecord
 from nvd_core.spec.settings import Residual
@@ -150,7 +150,7 @@ class LatticeSolution:
         surface = look_up(self.colour(layer.name), uv_atlas)
         off_px = layer.off_px and layer.off_px * size.width / layer.mapping.lattice.size.width
         residual = estimate_residual(plate, surface, alpha, self.residual, off_px)
-        hidden = alpha <= 0
+        hidden = alpha < HIDDEN_BELOW
         if layer.light and hidden.any():
             residual = np.where(hidden[..., None], layer.light.at(t, texels, layer.canvas.size), residual)
         return LayerFrame(uv_atlas, alpha, residual)

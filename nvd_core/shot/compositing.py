@@ -17,6 +17,7 @@ from nvd_core.image.filters import fill_holes
 from nvd_core.image.geometry import bounding_box
 from nvd_core.image.sample import resample
 from nvd_core.spec.conventions import (
+    HIDDEN_BELOW,
     LEFT_AT_LEAST,
     OWNED_FROM,
     TOLERANCE_ABSOLUTE,
@@ -141,7 +142,7 @@ def light_in_hole(residual: Colour, alpha: Share, matte: Share) -> Colour:
         matte: the hole.
     """
     box = bounding_box(matte > 0)
-    if box is None or not (under := alpha[box.slices] <= 0).any():
+    if box is None or not (under := alpha[box.slices] < HIDDEN_BELOW).any():
         return residual
     lit, inside = residual.copy(), residual[box.slices]
     continued = fill_holes(inside, under.astype(np.float32))

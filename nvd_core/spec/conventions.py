@@ -22,6 +22,9 @@ as paint. Saving an atlas with 8 bits a channel changes as much, and no painter 
 OWNED_FROM: Final = 0.9
 """Alpha from which a layer begins to own a pixel, wholly at 1: painted colour replaces the plate."""
 
+HIDDEN_BELOW: Final = 0.02
+"""Visible alpha below which a layer counts as wholly hidden; white of masks in compressed videos is not quite 1."""
+
 LEFT_AT_LEAST: Final = 1e-4
 """Least share of a pixel that layers in front leave to those behind; less cannot be told from rounding."""
 
