@@ -17,9 +17,10 @@ from nvd_core.faces.demo_clip import DemoClip
 from nvd_core.image.exr import rgba_channels, write_exr
 from nvd_core.masks import open_mattes
 from nvd_core.result.decomposition import Decomposition
+from nvd_core.runtime.checkpoints import load_arrays, save_arrays
 from nvd_core.shot import prepare
 from nvd_core.shot.solution import Solution
-from nvd_core.spec.conventions import Size
+from nvd_core.spec.conventions import HIDDEN_BELOW, Size
 from nvd_core.spec.settings import Job, Settings
 
 
@@ -93,3 +94,18 @@ def test_a_manifest_of_the_first_version_opens(early: Path, solved: Decompositio
     one, other = (each.solution().arrays() for each in (decomposition, solved))
     assert one.keys() == other.keys()
     assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_a_solution_without_light_under_objects_opens(own_folder: Path, solved: Decomposition) -> None:
+    """As versions before the clean plate have written it: light is then continued from around."""
+    path = own_folder / "solution.safetensors"
+    arrays = load_arrays(path)
+    assert arrays.pop("background.light").any()
+    save_arrays(path, arrays)
+    frame = solved.frame(3)
+    alphas = tuple(layer.alpha for layer in frame.layers.values())
+    now, then = (one.solution().frame(3, frame.plate, alphas) for one in (solved, Decomposition.open(own_folder)))
+    (_, lit), (_, continued) = now, then
+    seen = lit.alpha >= HIDDEN_BELOW
+    assert np.array_equal(lit.residual[seen], continued.residual[seen])
+    assert not np.array_equal(lit.residual, continued.residual)

@@ -110,3 +110,12 @@ def test_what_cannot_be_hidden_is_refused(name: str, words: str, solved: Decompo
     assert done.returncode == 3
     assert words in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_clean_plate_of_a_background_alone_is_refused(own_folder: Path, tmp_path: Path) -> None:
+    path = own_folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"layers": ["background"]}))
+    done = nvd("render", own_folder, "--clean-plate", "-o", tmp_path / "out")
+    assert done.returncode == 2
+    assert "takes objects out, and the result has none" in done.stderr
+    assert not (tmp_path / "out").exists()
