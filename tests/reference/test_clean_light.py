@@ -45,25 +45,25 @@ def disc(t: int) -> np.ndarray:
     return (X - 40 - 15 * t) ** 2 + (Y - 90) ** 2 <= RADIUS**2
 
 
-def shadow(t: int) -> np.ndarray:
+def shadow(t: int, reach_px: float = 30) -> np.ndarray:
     """Share of light that the object's shadow leaves, as far as its foot."""
-    blob = np.exp(-((((X - 46 - 15 * t) / 30) ** 2 + ((Y - 118) / 16) ** 2) ** 2))
+    blob = np.exp(-((((X - 46 - 15 * t) / reach_px) ** 2 + ((Y - 118) / 16) ** 2) ** 2))
     return (1 - 0.75 * blob)[..., None]
 
 
-FRAMES = np.stack(
-    [
-        to_uint8(display_from_linear(np.where(disc(t)[..., None], 0.01, WALL * lamp(t) * shadow(t))))
-        for t in range(COUNT)
-    ]
-)
+def filmed(reach_px: float = 30) -> np.ndarray:
+    lit = [WALL * lamp(t) * shadow(t, reach_px) for t in range(COUNT)]
+    return np.stack([to_uint8(display_from_linear(np.where(disc(t)[..., None], 0.01, lit[t]))) for t in range(COUNT)])
+
+
+FRAMES = filmed()
 ALPHA = np.stack([np.where(disc(t), 0, 255).astype(np.uint8) for t in range(COUNT)])
 ATLAS = np.dstack([WALL * (1 - 0.2 * np.exp(-(((Y - 118) / 20) ** 2)))[..., None], np.ones_like(X)]).astype(np.float16)
 """The wall, with a trace of the shadows, as their mean has it."""
 
 
-def estimated(alpha: np.ndarray = ALPHA, atlas: np.ndarray = ATLAS) -> CleanLight:
-    return estimate_clean_light(LayerView(FRAMES, alpha), MAPPING, CANVAS, atlas, SILENT)
+def estimated(alpha: np.ndarray = ALPHA, frames: np.ndarray = FRAMES) -> CleanLight:
+    return estimate_clean_light(LayerView(frames, alpha), MAPPING, CANVAS, ATLAS, SILENT)
 
 
 def error(light: np.ndarray, t: int, where: np.ndarray) -> float:
@@ -84,6 +84,13 @@ def test_under_the_object_there_is_no_shadow(t: int) -> None:
     clean = error(at(estimated(), t), t, disc(t))
     assert clean < 0.06
     assert error(under, t, disc(t)) > 5 * clean, "the shadow beside the object, continued"
+
+
+def test_a_place_that_lies_in_shadow_most_of_the_time_is_lit_as_in_the_rest() -> None:
+    reach_px = 70
+    dark = np.mean([shadow(t, reach_px)[118, 160, 0] < 0.7 for t in range(COUNT)])
+    assert 0.5 < dark < 0.7
+    assert error(at(estimated(frames=filmed(reach_px)), 8), 8, disc(8) & (np.abs(X - 160) < 20)) < 0.1
 
 
 def test_light_of_a_frame_that_shows_nothing_is_between_its_neighbours() -> None:

@@ -14,9 +14,10 @@ from nvd_core.faces import demo_clip
 from nvd_core.faces.demo_clip import DemoClip
 from nvd_core.image.colour import display_from_linear, to_linear, to_uint8
 from nvd_core.image.exr import read_exr, rgba_channels, write_exr
-from nvd_core.result.decomposition import Decomposition
-from nvd_core.result.rendering import render
+from nvd_core.result.decomposition import Decomposition, Frame
+from nvd_core.result.rendering import Hidden, composite, render
 from nvd_core.shot.compositing import hole, light_in_hole
+from nvd_core.shot.solution import LayerFrame
 from nvd_core.spec.errors import InputError
 from nvd_core.spec.manifest import read_manifest
 
@@ -36,9 +37,9 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 def test_a_hidden_objects_place_shows_the_wall_as_it_is_lit(mode: str, solved: Decomposition, demo: DemoClip) -> None:
     frames = list(solved.frames())
     found, plates, wall = [], [], []
-    for index, (composite, frame) in enumerate(zip(render(solved, {}, mode, hidden=["sign"]), frames, strict=True)):
+    for index, (done, frame) in enumerate(zip(render(solved, {}, mode, hidden=["sign"]), frames, strict=True)):
         where = frame.layers["sign"].alpha > 0
-        found.append(to_uint8(display_from_linear(composite.linear))[where])
+        found.append(to_uint8(display_from_linear(done.linear))[where])
         plates.append(frame.plate[where])
         wall.append(truth(demo, index, len(frames), solved.size)[where])
     assert psnr(np.concatenate(found), np.concatenate(wall)) > 24
@@ -46,20 +47,20 @@ def test_a_hidden_objects_place_shows_the_wall_as_it_is_lit(mode: str, solved: D
 
 
 def test_outside_of_the_hole_the_plate_stays_to_the_last_bit(solved: Decomposition) -> None:
-    for composite, frame in zip(render(solved, {}, "keep-plate", hidden=["sign"]), solved.frames(), strict=True):
+    for done, frame in zip(render(solved, {}, "keep-plate", hidden=["sign"]), solved.frames(), strict=True):
         far = cv2.dilate(frame.layers["sign"].alpha, np.ones((9, 9), np.uint8)) == 0
         plate = to_linear(frame.plate)
         assert far.any()
-        assert np.array_equal(composite.linear[far], plate[far])
-        assert not np.array_equal(composite.linear, plate)
+        assert np.array_equal(done.linear[far], plate[far])
+        assert not np.array_equal(done.linear, plate)
 
 
 def test_paint_on_the_wall_shows_in_the_hole(solved: Decomposition, tmp_path: Path) -> None:
     atlas = np.full((*solved.original("background").shape[:2], 4), (0, 1, 0, 1), np.float16)
     write_exr(tmp_path / "a.exr", rgba_channels(atlas))
     (frame,) = solved.frames([4])
-    composite = list(render(solved, {"background": tmp_path / "a.exr"}, "keep-plate", hidden=["sign"]))[3]
-    under = composite.linear[frame.layers["sign"].alpha == 1]
+    done = list(render(solved, {"background": tmp_path / "a.exr"}, "keep-plate", hidden=["sign"]))[3]
+    under = done.linear[frame.layers["sign"].alpha == 1]
     assert (under[:, 1] > 10 * under[:, [0, 2]].max(axis=-1)).all()
 
 
@@ -81,6 +82,23 @@ def test_on_the_rim_the_light_is_that_under_the_object() -> None:
     np.testing.assert_allclose(lit[matte > 0], 1, rtol=1e-4)
     assert (lit[matte == 0] == residual[matte == 0]).mean() > 0.9
     assert light_in_hole(residual, np.ones_like(thing), matte) is residual, "nothing is wholly hidden"
+
+
+def test_no_shadow_is_left_on_the_rim_of_the_hole() -> None:
+    thing = (disc((80, 48), 20, SIZE) > 0).astype(np.float32)
+    lit = np.where(thing[..., None] > 0, 1, 0.2).astype(np.float32) * np.ones(3, np.float32)
+    uv_atlas = np.full((*thing.shape, 2), 0.5, np.float32)
+    parts = {"thing": LayerFrame(uv_atlas, thing, lit), "wall": LayerFrame(uv_atlas, 1 - thing, lit)}
+    plate = np.where(thing[..., None] > 0, 0.9, 0.1).astype(np.float32) * np.ones(3, np.float32)
+    atlases = {name: np.full((4, 4, 3), 0.5, np.float32) for name in parts}
+    hidden = Hidden(frozenset({"thing"}), np.ones((4, 4), np.float32))
+    done = composite(
+        Frame(1, plate, parts, plate), ["object", "background"], atlases, atlases, "keep-plate", {}, hidden
+    )
+    matte = hole(thing)
+    np.testing.assert_allclose(done.linear[matte == 1], 0.5, rtol=1e-3)
+    assert np.array_equal(done.linear[matte == 0], plate[matte == 0])
+    assert (done.filled_px, done.invented_px) == (np.count_nonzero(matte > 0.5), 0)
 
 
 def test_the_command_says_what_is_invented(own_folder: Path, tmp_path: Path) -> None:
