@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import cv2
@@ -51,8 +53,14 @@ def shadow(t: int, reach_px: float = 30) -> np.ndarray:
     return (1 - 0.75 * blob)[..., None]
 
 
-def filmed(reach_px: float = 30) -> np.ndarray:
-    lit = [WALL * lamp(t) * shadow(t, reach_px) for t in range(COUNT)]
+def glow(t: int) -> np.ndarray:
+    """Light of a small lamp beside the object's way, which fades and returns."""
+    spot = np.exp(-(((X - 160) / 45) ** 2) - ((Y - 80) / 45) ** 2)
+    return (1 + 0.08 * math.cos(2 * math.pi * t / COUNT) * spot)[..., None]
+
+
+def filmed(reach_px: float = 30, glows: Callable[[int], np.ndarray | float] = lambda _: 1.0) -> np.ndarray:
+    lit = [WALL * lamp(t) * shadow(t, reach_px) * glows(t) for t in range(COUNT)]
     return np.stack([to_uint8(display_from_linear(np.where(disc(t)[..., None], 0.01, lit[t]))) for t in range(COUNT)])
 
 
@@ -91,6 +99,11 @@ def test_a_place_that_lies_in_shadow_most_of_the_time_is_lit_as_in_the_rest() ->
     dark = np.mean([shadow(t, reach_px)[118, 160, 0] < 0.7 for t in range(COUNT)])
     assert 0.5 < dark < 0.7
     assert error(at(estimated(frames=filmed(reach_px)), 8), 8, disc(8) & (np.abs(X - 160) < 20)) < 0.1
+
+
+def test_light_of_a_small_lamp_goes_on_under_the_object() -> None:
+    found = at(estimated(frames=filmed(glows=glow)), 8) * ATLAS[..., :3].astype(np.float32)
+    assert np.square(np.log(found / (WALL * lamp(8) * glow(8)))[disc(8)]).mean() ** 0.5 < 0.046
 
 
 def test_light_of_a_frame_that_shows_nothing_is_between_its_neighbours() -> None:
