@@ -44,8 +44,8 @@ _RIM_PX: Final = 2
 
 _LIT: Final = 0.75
 """Quantile of a place's brightness over time that counts as lit. Measured as dB in the mask of removed objects, on a
-rolling ball, on two objects that cross, and on a sign before a passing lamp: 0.6 gives 37.1, 25.9, 30.1; 0.75 gives
-37.1, 28.7, 30.1; 0.9 gives 37.1, 29.8, 30.2, but takes light that falls for a tenth of a clip for the usual one."""
+rolling ball, on two objects that cross, and on a sign before a passing lamp: 0.6 gives 36.9, 25.8, 30.8; 0.75 gives
+36.9, 28.5, 30.7; 0.9 gives 36.9, 29.6, 30.7, but takes light that falls for a tenth of a clip for the usual one."""
 
 _LIT_WIDTH: Final = 0.1
 """Difference of log light within which samples count as lit alike."""
