@@ -29,7 +29,7 @@ from nvd_core.image.colour import display_from_linear
 from nvd_core.job_files import check_settings, parse_mask
 from nvd_core.lattice.solve import solve
 from nvd_core.masks import open_mattes
-from nvd_core.quality.metrics import PooledPsnr
+from nvd_core.quality.metrics import PooledPsnr, squared_errors
 from nvd_core.runtime.checkpoints import Checkpoints
 from nvd_core.runtime.parallel import WORKERS, map_ordered
 from nvd_core.runtime.training_loop import Limits
@@ -141,8 +141,8 @@ def _lattice(whole: Shot, settings: Settings, folder: Path) -> Row:
 
     psnr, psnr_atlas_only = PooledPsnr(), PooledPsnr()
     for truth, (lit, flat) in zip(whole.frames, map_ordered(rebuilt, whole.plates(whole.numbers)), strict=True):
-        psnr.add(lit, truth / 255)
-        psnr_atlas_only.add(flat, truth / 255)
+        psnr.merge(PooledPsnr.of(squared_errors(lit, truth / 255)))
+        psnr_atlas_only.merge(PooledPsnr.of(squared_errors(flat, truth / 255)))
     work = f"preset {settings.preset}, solved at {shot.size}, every frame rebuilt"
     return Row("lattice", work, time.process_time() - began, psnr.decibels, psnr_atlas_only.decibels)
 
@@ -180,8 +180,8 @@ def _psnr(training: Training, every: int = 1) -> tuple[float, float]:
     with torch.no_grad():
         for points, truth in zip(training.all_pixels(every), colours, strict=True):
             sample, plate = training.networks.sample(points), (truth / 255).numpy()
-            lit.add(sample.rebuilt().numpy(), plate)
-            flat.add(sample.unlit().numpy(), plate)
+            lit.merge(PooledPsnr.of(squared_errors(sample.rebuilt().numpy(), plate)))
+            flat.merge(PooledPsnr.of(squared_errors(sample.unlit().numpy(), plate)))
     return lit.decibels, flat.decibels
 
 

@@ -17,7 +17,7 @@ from nvd_core.image.geometry import size_of
 from nvd_core.image.sample import resized, warp_by_flow
 from nvd_core.quality.diagnosis import Examination, Findings
 from nvd_core.quality.diagnosis.evidence import FramePair, MeasuredFrame
-from nvd_core.quality.metrics import PooledPsnr, Texels, folded, step_flow, uv_flow_error_px
+from nvd_core.quality.metrics import PooledPsnr, Texels, folded, squared_errors, step_flow, uv_flow_error_px
 from nvd_core.result.decomposition import Decomposition, Frame
 from nvd_core.runtime.parallel import map_ordered
 from nvd_core.runtime.progress import SILENT, Progress
@@ -63,16 +63,15 @@ def measure(
     def seen(frame: Frame) -> MeasuredFrame:
         flat = rebuild((one.alpha, _UNLIT, look_up(atlases[name], one.uv_atlas)) for name, one in frame.layers.items())
         plate, rebuilt = to_display(writable(frame.plate)), display_from_linear(frame.rebuilt)
+        errors, small = squared_errors(rebuilt, plate), resized(plate, size)
+        flat_display = resized(display_from_linear(flat), size)
         return MeasuredFrame(
-            plate_squares=PooledPsnr.of(rebuilt, plate),
-            layer_squares={
-                name: PooledPsnr.of(rebuilt[inside], plate[inside])
-                for name, layer in frame.layers.items()
-                if (inside := layer.alpha > _INSIDE).any()
-            },
-            plate=resized(plate, size),
-            rebuilt=resized(rebuilt, size),
-            flat=resized(display_from_linear(flat), size),
+            plate_psnr=PooledPsnr.of(errors),
+            layer_psnrs={name: PooledPsnr.of(errors[layer.alpha > _INSIDE]) for name, layer in frame.layers.items()},
+            plate=small,
+            errors=errors if small is plate else squared_errors(resized(rebuilt, size), small),
+            flat=flat_display,
+            flat_errors=squared_errors(flat_display, small),
             alphas={name: resized(layer.alpha, size) for name, layer in frame.layers.items()},
             details={name: _light_detail(layer.residual, layer.alpha, size) for name, layer in frame.layers.items()},
             texels={
@@ -91,7 +90,7 @@ def measure(
 
     pairs = _with_previous(decomposition.over_frames(seen))
     for step, findings in progress.track(map_ordered(follow, pairs), len(manifest.source.numbers)):
-        plate_psnr.merge(step.now.plate_squares)
+        plate_psnr.merge(step.now.plate_psnr)
         whole.add(step.now, slice(None))
         for name, layer in layers.items():
             layer.add(name, step)
@@ -122,8 +121,8 @@ class _Pair:
     flat: PooledPsnr = field(default_factory=PooledPsnr)
 
     def add(self, look: MeasuredFrame, where: slice | Bool[np.ndarray, "height width"]) -> None:
-        self.rebuilt.add(look.rebuilt[where], look.plate[where])
-        self.flat.add(look.flat[where], look.plate[where])
+        self.rebuilt.merge(PooledPsnr.of(look.errors[where]))
+        self.flat.merge(PooledPsnr.of(look.flat_errors[where]))
 
 
 @dataclass
@@ -140,7 +139,7 @@ class _LayerMeasure:
     def add(self, name: str, step: FramePair) -> None:
         before, now, flow_px, sure = step
         inside = now.alphas[name] > _INSIDE
-        self.at_plate.merge(now.layer_squares.get(name, PooledPsnr()))
+        self.at_plate.merge(now.layer_psnrs[name])
         self.pair.add(now, inside)
         self.folded += int(np.count_nonzero(folded(now.texels[name]) & inside))
         self.detail_squares += float((now.details[name][inside] ** 2).sum())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 import cv2
 import numpy as np
@@ -20,27 +20,27 @@ Texels = Float32[np.ndarray, "height width 2"]
 """Atlas position (x, y) of every pixel of a frame, in texels, y down."""
 
 
+_MEAN: Final = np.full((1, 3), 1 / 3, np.float32)
+
+
+def squared_errors(a: Num[np.ndarray, "*shape 3"], b: Num[np.ndarray, "*shape 3"]) -> Num[np.ndarray, "*shape"]:
+    """Squared difference of display-encoded colours, clipped to [0, 1]: mean of the three channels."""
+    apart = np.clip(a, 0, 1) - np.clip(b, 0, 1)
+    return cv2.transform((apart * apart).reshape(1, -1, 3), _MEAN).reshape(apart.shape[:-1])
+
+
 @final
 @dataclass
 class PooledPsnr:
-    """Peak signal-to-noise ratio over all pairs of pictures added, dB."""
+    """Peak signal-to-noise ratio over all pixels added, dB."""
 
     squares: float = 0.0
     count: int = 0
 
-    def add(self, a: Num[np.ndarray, "*shape"], b: Num[np.ndarray, "*shape"]) -> None:
-        """Add a pair of display-encoded pictures, clipped to [0, 1]."""
-        difference = np.clip(a, 0, 1) - np.clip(b, 0, 1)
-        if difference.size:  # summed in 64 bits, in one go
-            self.squares += cv2.norm(difference.reshape(1, -1).astype(np.float32, copy=False), cv2.NORM_L2SQR)
-        self.count += difference.size
-
     @classmethod
-    def of(cls, a: Num[np.ndarray, "*shape"], b: Num[np.ndarray, "*shape"]) -> PooledPsnr:
-        """Pool one pair of pictures."""
-        pool = cls()
-        pool.add(a, b)
-        return pool
+    def of(cls, errors: Num[np.ndarray, "*shape"]) -> PooledPsnr:
+        """Pool squared errors of pixels."""
+        return cls(float(errors.sum(dtype=np.float64)), errors.size)
 
     def merge(self, other: PooledPsnr) -> None:
         """Add all pairs of another pool."""

@@ -72,7 +72,9 @@ class Examination:
 
     def look(self, step: FramePair) -> Findings:
         """Extract every symptom's evidence from a frame; thread-safe."""
-        return {layer: [symptom.look(step, layer) for symptom in SYMPTOMS] for layer in step.now.alphas}
+        looks = {symptom.look for symptom in SYMPTOMS}  # some symptoms share one
+        evidence = {layer: {look: look(step, layer) for look in looks} for layer in step.now.alphas}
+        return {layer: [found[symptom.look] for symptom in SYMPTOMS] for layer, found in evidence.items()}
 
     def keep(self, size: Size, findings: Findings) -> None:
         """Append a frame's evidence; call in the order of frames.

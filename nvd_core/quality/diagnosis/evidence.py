@@ -32,10 +32,11 @@ class MeasuredFrame(NamedTuple):
 
     Attributes:
         plate: the plate.
-        plate_squares: error of the rebuilt frame against the plate, at the plate's size.
-        layer_squares: the same over each visible layer's own pixels.
-        rebuilt: composite of the layers.
+        plate_psnr: of the rebuilt frame, at the plate's size.
+        layer_psnrs: the same over each layer's own pixels.
+        errors: of the rebuilt frame.
         flat: composite of the atlases without residual.
+        flat_errors: its errors.
         alphas: visible alpha of each layer, 0 to 1.
         details: fine detail of each layer's residual, stops.
         texels: atlas position of every pixel on each layer.
@@ -45,10 +46,11 @@ class MeasuredFrame(NamedTuple):
     """
 
     plate: Float32[np.ndarray, "height width 3"]
-    plate_squares: PooledPsnr
-    layer_squares: dict[str, PooledPsnr]
-    rebuilt: Float32[np.ndarray, "height width 3"]
+    plate_psnr: PooledPsnr
+    layer_psnrs: dict[str, PooledPsnr]
+    errors: Share
     flat: Float32[np.ndarray, "height width 3"]
+    flat_errors: Share
     alphas: dict[str, Share]
     details: dict[str, Share]
     texels: dict[str, Texels]
