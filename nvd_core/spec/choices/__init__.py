@@ -41,7 +41,13 @@ class Cost:
 
 
 class Text(ABC):
-    """Value with a text form, on the command line, in a job's file, in a manifest and in a .blend."""
+    """Value with a text form, on the command line, in a job's file, in a manifest and in a .blend.
+
+    Attributes:
+        least: characters that the text has at least.
+    """
+
+    least: ClassVar[int] = 0
 
     @classmethod
     @abstractmethod
@@ -74,7 +80,7 @@ class Text(ABC):
     def __get_pydantic_core_schema__(cls, *_: object) -> dict[str, Any]:
         """Schema by which pydantic reads the text form: a dictionary, so that pydantic is not needed here."""
         parse = {"type": "no-info", "function": cls.parse}
-        return {"type": "function-after", "function": parse, "schema": {"type": "str"}}
+        return {"type": "function-after", "function": parse, "schema": {"type": "str", "min_length": cls.least}}
 
 
 class Choice(Text):

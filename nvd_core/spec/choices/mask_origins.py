@@ -24,6 +24,7 @@ class MaskOrigin(Choice):
 
     setting = "mask"
     rows: ClassVar[dict[str, type[MaskOrigin]]]
+    least = 1
 
     @abstractmethod
     def open(self, first: int | None, clip: ClipInfo, numbers: range) -> MaskFiles:
