@@ -30,19 +30,25 @@ _NODES_BYTES: Final = 0.17e6
 """Bytes of a frame's map with its inverse."""
 
 CPU_S: Final[dict[str, dict[str, float]]] = {
-    "start": {"job": 0.92},
-    "masks": {"job": 0.0, "plate_px": 2.0e-8},
-    "camera": {"small_px": 1.2e-7},
-    "mattes": {"plate_px": 7.3e-8},
-    "prepare": {"job": 0.0, "plate_px": 1.4e-8, "mask_px": 8.0e-9},
-    "cuts": {"working_px": 2.5e-8},
-    "map of an object": {"frame": 0.017, "pair": 0.017, "compared_px": 7.5e-8, "fine_px": 3.5e-7, "refined_px": 1.1e-6},
-    "map of the background": {"frame": 0.096, "pair": 0.0, "compared_px": 8.3e-7, "refined_px": 3.0e-6},
-    "atlas of an object": {"frame": 0.0041, "drawn_px": 2.7e-8},
-    "atlas of the background": {"frame": 0.024, "drawn_px": 9.1e-8},
-    "frames": {"plate_px": 1.5e-7, "layer_px": 3.6e-7},
-    "measure": {"plate_px": 5.5e-7, "layer_px": 7.0e-8},
-    "report": {"job": 0.30, "tile_px": 3.7e-7},
+    "start": {"job": 0.88},
+    "masks": {"job": 0.0, "plate_px": 1.1e-8},
+    "camera": {"small_px": 1.1e-7},
+    "mattes": {"plate_px": 8.2e-8},
+    "prepare": {"job": 0.0064, "plate_px": 3.6e-9, "mask_px": 1.8e-8},
+    "cuts": {"working_px": 2.1e-8},
+    "map of an object": {
+        "frame": 0.027,
+        "pair": 0.0093,
+        "compared_px": 3.3e-8,
+        "fine_px": 3.5e-7,
+        "refined_px": 9.4e-7,
+    },
+    "map of the background": {"frame": 0.097, "pair": 0.0, "compared_px": 5.0e-7, "refined_px": 2.4e-6},
+    "atlas of an object": {"frame": 0.0033, "drawn_px": 2.2e-8},
+    "atlas of the background": {"frame": 0.014, "drawn_px": 6.4e-8},
+    "frames": {"plate_px": 1.4e-7, "layer_px": 3.6e-7},
+    "measure": {"plate_px": 4.1e-7, "layer_px": 4.6e-8},
+    "report": {"job": 0.26, "tile_px": 3.1e-7},
 }
 """CPU seconds of each stage over all threads, per unit of :meth:`Needs.amounts`.
 
