@@ -23,7 +23,7 @@ def linear_from_display(display: Float32[np.ndarray, "..."]) -> Float32[np.ndarr
 
 
 def _light(display: Float32[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
-    size = np.abs(display)
+    size = np.abs(display, dtype=np.float32)
     light = size + np.float32(0.055)  # in place from here on, as most of the time is memory's
     light /= np.float32(1.055)
     light **= np.float32(2.4)
@@ -37,7 +37,7 @@ def display_from_linear(linear: Float32[np.ndarray, "..."]) -> Float32[np.ndarra
 
 
 def _code(linear: Float32[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
-    size = np.abs(linear)
+    size = np.abs(linear, dtype=np.float32)
     code = size ** np.float32(1 / 2.4)
     code *= np.float32(1.055)
     code -= np.float32(0.055)

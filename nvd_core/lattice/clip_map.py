@@ -183,23 +183,24 @@ def _register(
     layer: LayerView, mapping: LayerMap, matches: list[Matches], passes: tuple[Pass, ...], progress: Progress
 ) -> tuple[LayerMap, tuple[Pass, ...]]:
     """Register coarse to fine; stop at the first pass that does not pay or makes the surface swim."""
-    view, before, picture, error = layer, None, None, None  # before: a picture through nearly the same map
+    view, before, picture, error = layer, None, None, None
     for done, (one, part) in enumerate(progress.each(passes)):
         drawing, moving, comparing = part.split(3, 5, 5)
         if one.view(layer) is not view:
             view, before, picture, error = one.view(layer), None, None, None
-        picture = picture or layer_picture(view, mapping, before, progress=drawing)
-        moved = register_again(view, mapping, picture, one.radius * view.size.width, moving)
+        drawn = picture or layer_picture(view, mapping, before, progress=drawing)
+        moved = register_again(view, mapping, drawn, one.radius * view.size.width, moving)
         if swims(moved, mapping, matches):
             return mapping, passes[:done]
-        mapping, unmoved, before, picture, error, former = moved, mapping, picture, None, None, error
+        picture, after = None, None
         if one.must_pay:
             some = view.every(2)
-            former = former or mean_error(some, unmoved.every(2), before)
-            picture = layer_picture(view, moved, before, progress=comparing)
-            error = mean_error(some, moved.every(2), picture)
-            if error > _PAYS_IF_BELOW * former:
-                return unmoved, passes[:done]
+            error = mean_error(some, mapping.every(2), drawn) if error is None else error
+            picture = layer_picture(view, moved, drawn, progress=comparing)
+            after = mean_error(some, moved.every(2), picture)
+            if after > _PAYS_IF_BELOW * error:
+                return mapping, passes[:done]
+        mapping, before, error = moved, drawn, after
     return mapping, passes
 
 

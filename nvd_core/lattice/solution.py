@@ -16,7 +16,7 @@ from nvd_core.image.colour import to_linear
 from nvd_core.image.geometry import size_of
 from nvd_core.lattice.picture.atlas import Atlas
 from nvd_core.lattice.picture.canvas import Canvas
-from nvd_core.lattice.picture.clean_light import CleanLight, grid_of
+from nvd_core.lattice.picture.clean_light import CleanLight
 from nvd_core.lattice.picture.light import estimate_residual
 from nvd_core.lattice.register.spline import Lattice, LayerMap
 from nvd_core.masks import Matte
@@ -104,8 +104,7 @@ class LatticeSolution:
             canvas = Canvas((x, y), density, size_of(atlas))
             light = None
             if (key := f"{name}.light") in arrays:
-                grid = grid_of(canvas, record.size)
-                check_arrays(arrays, {key: Float16[np.ndarray, f"{len(numbers)} {grid.height} {grid.width} 3"]}, path)
+                check_arrays(arrays, {key: Float16[np.ndarray, f"{len(numbers)} _ _ 3"]}, path)
                 light = CleanLight(arrays[key])
             return SolvedLayer(name, mapping, canvas, atlas, None if off_px is None else float(off_px[0]), light)
 

@@ -116,9 +116,9 @@ def _kept_atlas(
         for t, frame in zip(layer.visible, shot.plates([shot.numbers[t] for t in layer.visible]), strict=True):
             yield Frame(t, to_display(frame.plate), to_uint8(frame.mattes[index]))
 
-    is_seen_alone = any(trust_core(layer.alpha[t]).any() for t in layer.visible)
-    trusted = trust_core if shot.layers[index].kind == "background" and is_seen_alone else trust
-    averaging = {"rounds": rounds, "at_once": shot.at_once, "progress": progress}
-    atlas = build_atlas(layer, mapping, canvas, plates, trusted, **averaging)
+    is_background = shot.layers[index].kind == "background"
+    trusted = trust_core if is_background and any(trust_core(layer.alpha[t]).any() for t in layer.visible) else trust
+    at_once = shot.at_once
+    atlas = build_atlas(layer, mapping, canvas, plates, trusted, rounds=rounds, at_once=at_once, progress=progress)
     checkpoints.save(f"{name}.atlas", {"atlas": atlas})
     return atlas

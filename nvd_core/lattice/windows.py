@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Final, final
 
@@ -80,23 +80,22 @@ def solve_map(
         motions = estimate_frame_motions(registrar, to_move)
         return solve_together(registrar, motions, lattice, quality, to_solve).mapping
 
-    to_move, to_solve, to_average, to_fill = progress.split(10, 25, 5, 60)
+    to_move, to_solve, to_fill = progress.split(10, 25, 65)
     motions = _kept_motions(layer, quality, parts, to_move)
 
     order = layer.visible[:: math.ceil(len(layer.visible) / window)]
     keys = layer.part(order)
     solved = _kept_keys(keys, order, layer.visible, motions, lattice, quality, parts, to_solve)
-    pictures = {}
-    for one, part in to_average.each(solved.passes):
-        view = one.view(keys)
-        if view.scale not in pictures:
-            pictures[view.scale] = layer_picture(view, solved.mapping, progress=part)
+
+    @cache
+    def picture(*, is_halved: bool) -> Picture:
+        return layer_picture(keys.halved if is_halved else keys, solved.mapping)
 
     between = Between(layer, order, solved.mapping, motions)
     nodes = np.empty((layer.count, lattice.rows, lattice.columns, 2), np.float32)
     spans = windows(layer.count, window)
     for index, (span, part) in enumerate(to_fill.each(spans)):
-        found = _kept_window(between, span, solved, pictures, quality, parts, part)
+        found = _kept_window(between, span, solved, picture, quality, parts, part)
         both = spans[index - 1].stop - span.start if index else 0
         for place, (t, one) in enumerate(zip(span, found, strict=True)):
             nodes[t] = one if place >= both else nodes[t] + np.float32((place + 1) / (both + 1)) * (one - nodes[t])
@@ -236,7 +235,7 @@ def _kept_window(
     between: Between,
     span: range,
     solved: Solved,
-    pictures: Mapping[float, Picture],
+    picture: Callable[..., Picture],
     quality: Quality,
     parts: Parts,
     progress: Progress,
@@ -245,7 +244,7 @@ def _kept_window(
     name = f"frames-{span.start}"
     kept = parts.load(name, nodes=solved.mapping.lattice.kind_of(len(span)))
     if kept is None:
-        kept = {"nodes": _solve_window(between, span, solved, pictures, quality, progress)}
+        kept = {"nodes": _solve_window(between, span, solved, picture, quality, progress)}
         parts.save(name, kept)
     return kept["nodes"]
 
@@ -254,7 +253,7 @@ def _solve_window(
     between: Between,
     span: range,
     solved: Solved,
-    pictures: Mapping[float, Picture],
+    picture: Callable[..., Picture],
     quality: Quality,
     progress: Progress,
 ) -> Nodes:
@@ -280,9 +279,7 @@ def _solve_window(
     mapping = mapping.on(lattice)
     for one, part in to_register.each(solved.passes):
         view = one.view(layer)
-        if (picture := pictures.get(view.scale)) is None:
-            continue  # key frames and window do not both show enough of the layer at that size
-        moved = register_again(view, mapping, picture, one.radius * view.size.width, part)
+        moved = register_again(view, mapping, picture(is_halved=view is not layer), one.radius * view.size.width, part)
         if swims(moved, mapping, matches):
             break
         mapping = moved

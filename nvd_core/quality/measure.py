@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float32
 
 from nvd_core.image.colour import display_from_linear, luma8, to_display, to_linear, to_uint8
 from nvd_core.image.exr import HALF_MOST, writable
-from nvd_core.image.filters import blur
+from nvd_core.image.filters import blur, channel_mean
 from nvd_core.image.geometry import size_of
 from nvd_core.image.sample import resized, warp_by_flow
 from nvd_core.quality.diagnosis import Examination, Findings
@@ -30,7 +30,6 @@ _FLOW_EVERY: Final = 4
 _INSIDE: Final = 0.5
 """Alpha above which a pixel is a layer's own."""
 
-_MEAN: Final = np.full((1, 3), 1 / 3, np.float32)
 _UNLIT: Final = np.ones((1, 1, 3), np.float32)
 
 _STAYS: Final = 0.3
@@ -184,7 +183,7 @@ def _light_detail(
     residual: Float32[np.ndarray, "height width 3"], alpha: Float32[np.ndarray, "height width"], size: Size
 ) -> Float32[np.ndarray, "lines columns"]:
     """Fine detail of a layer's residual, stops: difference from its local mean over a 50th of the width."""
-    stops = np.log2(np.maximum(cv2.transform(resized(residual, size), _MEAN), 1e-6))
+    stops = np.log2(np.maximum(channel_mean(resized(residual, size)), 1e-6))
     share = resized(alpha, size)
     sigma_px = size.width / 50
     return stops - blur(stops * share, sigma_px) / (blur(share, sigma_px) + 1e-6)

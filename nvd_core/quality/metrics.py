@@ -7,26 +7,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final, final
+from typing import final
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Num
 
 from nvd_core.flow.dis import FlowPx, Grey, dis_flow, is_consistent
+from nvd_core.image.filters import channel_mean
 from nvd_core.image.sample import warp_by_flow
 
 Texels = Float32[np.ndarray, "height width 2"]
 """Atlas position (x, y) of every pixel of a frame, in texels, y down."""
 
 
-_MEAN: Final = np.full((1, 3), 1 / 3, np.float32)
-
-
 def squared_errors(a: Num[np.ndarray, "*shape 3"], b: Num[np.ndarray, "*shape 3"]) -> Num[np.ndarray, "*shape"]:
     """Squared difference of display-encoded colours, clipped to [0, 1]: mean of the three channels."""
     apart = np.clip(a, 0, 1) - np.clip(b, 0, 1)
-    return cv2.transform((apart * apart).reshape(1, -1, 3), _MEAN).reshape(apart.shape[:-1])
+    return channel_mean((apart * apart).reshape(1, -1, 3)).reshape(apart.shape[:-1])
 
 
 @final

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from mimetypes import guess_type
 from pathlib import Path
@@ -13,6 +14,7 @@ import av
 import numpy as np
 from jaxtyping import Float32
 
+from nvd_core.clip import Plate
 from nvd_core.clip.pictures import write_png
 from nvd_core.image.colour import display_from_linear, to_linear, to_uint8
 from nvd_core.image.exr import HALF_MOST, rgba_channels, to_half, write_exr
@@ -20,9 +22,7 @@ from nvd_core.result.decomposition import AtlasColour, Decomposition, Frame
 from nvd_core.result.targets import refuse_over, refuse_there
 from nvd_core.shot.compositing import (
     AS_SHOT,
-    Colour,
     Look,
-    Share,
     hole,
     keep_plate,
     light_in_hole,
@@ -116,15 +116,15 @@ def composite(
     hidden: Hidden | None = None,
 ) -> Composite:
     """Re-composite one frame; a layer whose painted atlas is the very array of its original is unchanged."""
-    of = {name: looks.get(name, AS_SHOT) for name in frame.layers}
     if hidden:
-        shot = composite(frame, kinds, painted, originals, mode, looks)
-        return _without(frame, kinds, painted, of, hidden, shot)
+        return _without(frame, kinds, painted, originals, mode, looks, hidden)
+    of = {name: looks.get(name, AS_SHOT) for name in frame.layers}
     if mode == "rebuild":
-        lights = {name: layer.residual for name, layer in frame.layers.items()}
+        surfaces = {name: look_up(painted[name], layer.uv_atlas) for name, layer in frame.layers.items()}
         opacities = [look.opacity for look in of.values()]
         alphas = see_through([layer.alpha for layer in frame.layers.values()], opacities, kinds)
-        return Composite(frame.number, _rebuilt(frame, alphas, painted, of, lights))
+        lights = [of[name].lit(layer.residual) for name, layer in frame.layers.items()]
+        return Composite(frame.number, rebuild(list(zip(alphas, lights, surfaces.values(), strict=True))))
     plate = to_linear(frame.plate)
     edited = plate
     for name, layer in frame.layers.items():
@@ -132,48 +132,46 @@ def composite(
             continue
         surface, original = (look_up(atlas[name], layer.uv_atlas) for atlas in (painted, originals))
         edited = edited + (keep_plate(plate, layer.alpha, layer.residual, surface, original, of[name]) - plate)
-    is_fine = frame.plate.dtype != np.uint8 and not np.array_equal(to_half(plate), plate)  # halves hold 8 bits
-    return Composite(frame.number, edited, is_fine)
+    return Composite(frame.number, edited, _is_fine(frame.plate))
 
 
-def _rebuilt(
-    frame: Frame,
-    alphas: Sequence[Share],
-    painted: Mapping[str, Float32[np.ndarray, "rows columns 3"]],
-    looks: Mapping[str, Look],
-    residuals: Mapping[str, Colour],
-) -> Colour:
-    """Rebuild a frame from its layers."""
-    surfaces = [look_up(painted[name], layer.uv_atlas) for name, layer in frame.layers.items()]
-    lights = [looks[name].lit(residuals[name]) for name in frame.layers]
-    return rebuild(list(zip(alphas, lights, surfaces, strict=True)))
+def _is_fine(plate: Plate) -> bool:
+    """Whether half floats would round a plate; they hold 8 bits."""
+    linear = to_linear(plate)
+    return plate.dtype != np.uint8 and not np.array_equal(to_half(linear), linear)
 
 
 def _without(
     frame: Frame,
     kinds: Sequence[Kind],
     painted: Mapping[str, AtlasColour],
+    originals: Mapping[str, AtlasColour],
+    mode: Mode,
     looks: Mapping[str, Look],
     hidden: Hidden,
-    shot: Composite,
 ) -> Composite:
-    """Take layers out of a composite: rebuild what is behind them in their place, and leave the rest."""
+    """Re-composite one frame of the shot as it would be without some layers: what is behind them is its plate there."""
     matte = hole(sum((frame.layers[name].alpha for name in hidden.names), np.zeros(frame.plate.shape[:2], np.float32)))
-    opacities = [look.opacity * (name not in hidden.names) for name, look in looks.items()]
+    opacities = [float(name not in hidden.names) for name in frame.layers]
     alphas = see_through([layer.alpha for layer in frame.layers.values()], opacities, kinds)
-    residuals = {name: layer.residual for name, layer in frame.layers.items()}
-    background, seen = next(
-        (name, alpha) for name, kind, alpha in zip(frame.layers, kinds, alphas, strict=True) if kind == "background"
-    )
-    behind = frame.layers[background]
-    residuals[background] = light_in_hole(behind.residual, behind.alpha, matte)
-    behind_it = _rebuilt(frame, alphas, painted, looks, residuals)
-    share = matte[..., None]
-    linear = np.where(share > 0, shot.linear + share * (behind_it - shot.linear), shot.linear)
-    filled, shows = matte > 0.5, look_up(hidden.covered[..., None], behind.uv_atlas)[..., 0]
-    invented = filled & (seen > 0.5) & (shows < 0.5)
-    return shot._replace(
-        linear=linear, filled_px=int(np.count_nonzero(filled)), invented_px=int(np.count_nonzero(invented))
+    left = {
+        name: replace(layer, alpha=alpha)
+        for (name, layer), alpha in zip(frame.layers.items(), alphas, strict=True)
+        if name not in hidden.names
+    }
+    background, behind = [*frame.layers.items()][kinds.index("background")]
+    left[background] = replace(left[background], residual=light_in_hole(behind.residual, behind.alpha, matte))
+    surfaces = {name: look_up(originals[name], layer.uv_atlas) for name, layer in left.items()}
+    shown = rebuild((layer.alpha, layer.residual, surfaces[name]) for name, layer in left.items())
+    plate, share = to_linear(frame.plate), matte[..., None]
+    clean = frame._replace(plate=np.where(share > 0, plate + share * (shown - plate), plate), layers=left)
+    left_kinds: list[Kind] = [kind for name, kind in zip(frame.layers, kinds, strict=True) if name in left]
+    filled, covered = matte > 0.5, look_up(hidden.covered[..., None], behind.uv_atlas)[..., 0]
+    invented = filled & (left[background].alpha > 0.5) & (covered < 0.5)
+    return composite(clean, left_kinds, painted, originals, mode, looks)._replace(
+        is_fine=mode == "keep-plate" and _is_fine(frame.plate),
+        filled_px=int(np.count_nonzero(filled)),
+        invented_px=int(np.count_nonzero(invented)),
     )
 
 

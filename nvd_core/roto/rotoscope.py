@@ -205,11 +205,8 @@ def _digest(wanted: Wanted, plates: Mapping[str, str], used: Mapping[str, Mappin
     facts = [__version__, plates, list(wanted.numbers), keys, changed]
     facts += [] if wanted.masks else [wanted.settings.window]
     makers = ([] if wanted.masks else [wanted.settings.find]) + [wanted.settings.carry]
-    facts += [
-        [str(one.placed(nowhere)), digest_of(one.files(), unchanged)]
-        for one in makers
-        if one not in (Moving(), Motion())
-    ]
+    others = [one for one in makers if one not in (Moving(), Motion())]
+    facts += [[str(one.placed(nowhere)), digest_of(one.files(), unchanged)] for one in others]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

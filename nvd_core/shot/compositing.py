@@ -20,16 +20,13 @@ from nvd_core.spec.conventions import (
     HIDDEN_BELOW,
     LEFT_AT_LEAST,
     OWNED_FROM,
+    RIM,
     TOLERANCE_ABSOLUTE,
     TOLERANCE_RELATIVE,
     x_from_u,
     y_from_v,
 )
 from nvd_core.spec.manifest import Kind
-
-_RIM: Final = 1 / 270
-"""Width of the rim of a hidden object that is replaced with it, as a part of the frame's height; the soft edge around
-it is about twice as wide. Masks are a pixel or two off."""
 
 Colour = Float32[np.ndarray, "height width 3"]
 Share = Float32[np.ndarray, "height width"]
@@ -124,11 +121,13 @@ def keep_plate(
 def hole(hidden: Share) -> Share:
     """Matte of what is replaced where layers are hidden: 1 on them and their rim, with a soft edge outside, else 0.
 
+    The edge is about twice as wide as the rim.
+
     Args:
         hidden: visible alpha of the hidden layers together.
     """
     rim_px = _rim_px(hidden)
-    return cv2.blur(_grown(hidden > 0, 3 * rim_px), (2 * rim_px + 1, 2 * rim_px + 1))
+    return cv2.blur(_grown(hidden > HIDDEN_BELOW, 3 * rim_px), (2 * rim_px + 1, 2 * rim_px + 1))
 
 
 def light_in_hole(residual: Colour, alpha: Share, matte: Share) -> Colour:
@@ -151,7 +150,7 @@ def light_in_hole(residual: Colour, alpha: Share, matte: Share) -> Colour:
 
 
 def _rim_px(picture: Share) -> int:
-    return max(1, round(_RIM * len(picture)))
+    return max(1, round(RIM * len(picture)))
 
 
 def _grown(mask: Bool[np.ndarray, "height width"], radius_px: int) -> Share:

@@ -23,7 +23,10 @@ OWNED_FROM: Final = 0.9
 """Alpha from which a layer begins to own a pixel, wholly at 1: painted colour replaces the plate."""
 
 HIDDEN_BELOW: Final = 0.02
-"""Visible alpha below which a layer counts as wholly hidden; white of masks in compressed videos is not quite 1."""
+"""Visible alpha below which a layer counts as hidden; white and black of masks in compressed videos are not quite."""
+
+RIM: Final = 1 / 270
+"""Width of an object's rim that has its colour, as a part of the frame's height: masks are some pixels off."""
 
 LEFT_AT_LEAST: Final = 1e-4
 """Least share of a pixel that layers in front leave to those behind; less cannot be told from rounding."""

@@ -101,6 +101,13 @@ def test_matches_are_where_the_picture_went(guess: tuple[int, int]) -> None:
     assert np.percentile(off, 95) < 0.5
 
 
+def test_a_layer_that_only_odd_frames_show_is_matched_far_apart() -> None:
+    alpha = np.zeros((12, 64, 96), np.uint8)
+    alpha[1::2] = 255
+    pairs = Registrar(_view(np.zeros((12, 64, 96, 3), np.uint8), alpha), (1, 2, 4)).pairs
+    assert pairs == [(1, 3), (5, 7), (9, 11), (1, 5), (5, 9)]
+
+
 def test_matches_lie_on_the_layer_in_both_frames() -> None:
     frames = np.stack([texture(SIZE)] * 2)
     alpha = np.zeros((2, 64, 96), np.uint8)

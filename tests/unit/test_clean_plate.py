@@ -16,7 +16,7 @@ from nvd_core.image.colour import display_from_linear, to_linear, to_uint8
 from nvd_core.image.exr import read_exr, rgba_channels, write_exr
 from nvd_core.result.decomposition import Decomposition, Frame
 from nvd_core.result.rendering import Hidden, composite, render
-from nvd_core.shot.compositing import hole, light_in_hole
+from nvd_core.shot.compositing import Look, hole, light_in_hole
 from nvd_core.shot.solution import LayerFrame
 from nvd_core.spec.errors import InputError
 from nvd_core.spec.manifest import read_manifest
@@ -99,6 +99,19 @@ def test_no_shadow_is_left_on_the_rim_of_the_hole() -> None:
     np.testing.assert_allclose(done.linear[matte == 1], 0.5, rtol=1e-3)
     assert np.array_equal(done.linear[matte == 0], plate[matte == 0])
     assert (done.filled_px, done.invented_px) == (np.count_nonzero(matte > 0.5), 0)
+
+
+@pytest.mark.parametrize("look", [Look(opacity=0.5), Look(gain=2), Look(light=0)])
+def test_looks_are_the_paints_in_the_hole_as_beside_it(look: Look, solved: Decomposition) -> None:
+    plain, other = (
+        next(render(solved, {}, "keep-plate", looks, hidden=["sign"])) for looks in ({}, {"background": look})
+    )
+    assert np.array_equal(plain.linear, other.linear)
+
+
+def test_black_of_a_compressed_mask_makes_no_hole() -> None:
+    thing = np.maximum(disc((80, 48), 20, SIZE) > 0, np.float32(2 / 255)).astype(np.float32)
+    assert np.array_equal(hole(thing), hole((thing == 1).astype(np.float32)))
 
 
 def test_the_command_says_what_is_invented(own_folder: Path, tmp_path: Path) -> None:

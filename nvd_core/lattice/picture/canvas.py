@@ -21,13 +21,10 @@ from nvd_core.image.sample import bands, resample
 from nvd_core.lattice.layer import ALONE
 from nvd_core.lattice.picture.inverse import InverseMap
 from nvd_core.runtime.parallel import WORKERS
-from nvd_core.spec.conventions import Size, rescale_px
+from nvd_core.spec.conventions import RIM, Size, rescale_px
 
 _CORE, _EDGE, _MATTE = 1.0, 1e-2, 1e-4
 """Weight of a pixel in the core of the layer, at its edge, on its matte's soft rim."""
-
-_RIM: Final = 1 / 270
-"""Width of the rim of an object that has its colour, as a part of the frame's height: masks are a pixel or two off."""
 
 _ROBUST: Final = 0.1
 """Scale of the robust (Cauchy) weight: difference from the earlier mean, of 1, at which a frame counts half."""
@@ -104,7 +101,7 @@ def trust(alpha: UInt8[np.ndarray, "height width"]) -> Float32[np.ndarray, "heig
 
 def trust_core(alpha: UInt8[np.ndarray, "height width"]) -> Float32[np.ndarray, "height width"]:
     """Trust the layer's core alone: what is seen only on the rim of objects has their colour, not the background's."""
-    side = 2 * (1 + round(_RIM * alpha.shape[0])) + 1  # a pixel more: colour is sampled from around
+    side = 2 * (1 + round(RIM * alpha.shape[0])) + 1  # a pixel more: colour is sampled from around
     return (cv2.erode(alpha, np.ones((side, side), np.uint8)) > ALONE).astype(np.float32)
 
 
