@@ -14,12 +14,16 @@ from tyro.conf import (
     arg,
 )
 
+from nvd_core.faces import parent
 from nvd_core.faces.cli.talk import AsJson, Folder, json_text, talk, tracked
 from nvd_core.result.decomposition import Decomposition
 from nvd_core.result.rendering import Format, Mode, frame_writer, render
+from nvd_core.runtime.progress import SILENT, Tell
+from nvd_core.runtime.stopping import heed
 from nvd_core.shot.compositing import AS_SHOT, Look
 from nvd_core.spec.errors import UsageError
 from nvd_core.spec.manifest import Manifest
+from nvd_core.spec.protocol import Artifact, Event, Metric
 
 _PerLayer = Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="LAYER=NUMBER")]
 _MOST_GAIN = 1000.0
@@ -54,9 +58,14 @@ class Render:
         Format, arg(help="Of pictures: 8-bit PNG, or linear EXR, half-float if that holds the plate.")
     ] = "png"
     json: AsJson = False
+    events: Annotated[
+        bool, arg(help="Tell progress and finished files as JSON lines, and stop where input ends. Used by Blender.")
+    ] = False
 
     def run(self) -> str:
         """Render all frames."""
+        tell = _parent() if self.events else None
+        hear = tell or SILENT.tell
         decomposition = Decomposition.open(self.folder)
         atlases = {layer: Path(path) for layer, path in _by_layer("atlas", "FILE", self.atlas).items()}
         manifest = decomposition.manifest
@@ -64,14 +73,19 @@ class Render:
         frames = render(decomposition, atlases, self.mode, self._looks(), hidden)
         paths, filled_px, invented_px = [], 0, 0
         with frame_writer(decomposition, self.out, self.format, atlases.values(), replaces=self.replace) as write:
-            for frame in tracked(frames, len(manifest.source.numbers), "render"):
+            for frame in tracked(frames, len(manifest.source.numbers), "render", tell):
                 paths.append(write(frame))
                 filled_px, invented_px = filled_px + frame.filled_px, invented_px + frame.invented_px
+                if paths[-1] != self.out:
+                    hear(Artifact(path=str(paths[-1].absolute())))
         talk.print(f"{len(paths)} frames in {self.out}", soft_wrap=True)
         result: dict[str, Any] = {"files": sorted({str(path.absolute()) for path in paths})}
         if hidden:
             result["invented_share"] = invented_px / max(1, filled_px)
             talk.print(_invented(result["invented_share"], manifest.background), soft_wrap=True)
+            hear(Metric(name="invented_share", value=result["invented_share"]))
+        if self.out in paths:  # a video is finished only now
+            hear(Artifact(path=str(self.out.absolute())))
         return json_text(result) if self.json else ""
 
     def _hidden(self, manifest: Manifest) -> list[str]:
@@ -95,6 +109,18 @@ class Render:
                     raise UsageError(f"--{what} {layer}={text} is no number from 0 to {most:.0f}")
                 looks[layer] = replace(looks.get(layer, AS_SHOT), **{what: value})
         return looks
+
+
+def _parent() -> Tell:
+    """Begin to talk with the program that has started this one; what is returned tells it an event, or cancels."""
+    send = parent.speak()
+    parent.listen()
+
+    def tell(event: Event) -> None:
+        send(event)
+        heed()
+
+    return tell
 
 
 def _invented(share: float, background: str) -> str:

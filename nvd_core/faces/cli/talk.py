@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -63,9 +63,9 @@ def bar(hint: str = "") -> Iterator[Tell]:
         yield show
 
 
-def tracked(items: Generator[Item, None, None], count: int, what: str) -> Iterator[Item]:
-    """Pass on items, and show a bar that counts them; ``what`` names the stage."""
-    with bar() as show:
+def tracked(items: Generator[Item, None, None], count: int, what: str, tell: Tell | None = None) -> Iterator[Item]:
+    """Pass on items, and show a bar that counts them, or tell of them; ``what`` names the stage."""
+    with nullcontext(tell) if tell else bar() as show:
         yield from Progress(show).stage(what).track(items, count)
 
 
