@@ -30,32 +30,34 @@ class Progress:
         fetched_mb: size of the packages fetched before, MB.
         size_mb: size of the current package, MB.
         unpacking: whether all packages are fetched.
+        expected_mb: size of all packages, MB.
     """
 
     doing: str = ""
     fetched_mb: float = 0.0
     size_mb: float = 0.0
     unpacking: bool = False
+    expected_mb: float = 1.0
 
-    def share(self, expected_mb: float) -> float:
+    @property
+    def share(self) -> float:
         """Share that is done, 0 to 1; unpacking is the last tenth."""
-        return 0.9 if self.unpacking else min(0.9, 0.9 * self.fetched_mb / expected_mb)
+        return 0.9 if self.unpacking else min(0.9, 0.9 * self.fetched_mb / self.expected_mb)
 
-
-def follow(line: str, before: Progress) -> Progress:
-    """Update the progress by a line of pip's output; other lines leave it unchanged."""
-    if found := _LOOKING.match(line):
-        return replace(before, doing=f"Looking for {found['name']}")
-    if found := _FETCHING.match(line):
-        size = float(found["size"] or 0) * {"M": 1.0, "k": 1e-3}.get(found["unit"] or "", 1e-6)
-        weight = f" ({size:.0f} MB)" if size >= 1 else ""
-        doing = f"Fetching {found['name'].replace('_', '-')}{weight}"
-        return Progress(doing, before.fetched_mb + before.size_mb, size)
-    if found := _UNPACKING.match(line):
-        return replace(before, doing=f"Unpacking {len(found['names'].split(','))} packages", unpacking=True)
-    if _NO_CONNECTION.match(line):
-        return replace(before, doing="No connection, trying again")
-    return before
+    def follow(self, line: str) -> Progress:
+        """Update the progress by a line of pip's output; other lines leave it unchanged."""
+        if found := _LOOKING.match(line):
+            return replace(self, doing=f"Looking for {found['name']}")
+        if found := _FETCHING.match(line):
+            size = float(found["size"] or 0) * {"M": 1.0, "k": 1e-3}.get(found["unit"] or "", 1e-6)
+            weight = f" ({size:.0f} MB)" if size >= 1 else ""
+            doing, fetched_mb = f"Fetching {found['name'].replace('_', '-')}{weight}", self.fetched_mb + self.size_mb
+            return replace(self, doing=doing, fetched_mb=fetched_mb, size_mb=size, unpacking=False)
+        if found := _UNPACKING.match(line):
+            return replace(self, doing=f"Unpacking {len(found['names'].split(','))} packages", unpacking=True)
+        if _NO_CONNECTION.match(line):
+            return replace(self, doing="No connection, trying again")
+        return self
 
 
 def failing_line(lines: Iterable[str]) -> str:

@@ -38,12 +38,14 @@ class Step:
         command: program and arguments.
         environment: environment variables.
         fault: computes a message from exit code and output; empty on success.
+        heeds_input: whether the program stops by itself, leaving nothing half-written, when its input ends.
     """
 
     stage: str
     command: Sequence[str | Path]
     environment: Mapping[str, str] = field(default_factory=platforms.environment_for_python)
     fault: Callable[[int, Collection[str]], str] = _last_words
+    heeds_input: bool = False
 
 
 @dataclass(frozen=True)

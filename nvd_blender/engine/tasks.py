@@ -1,4 +1,4 @@
-"""Run the programs of the preferences in the background, one at a time: install, remove, check.
+"""Run programs in the background, one at a time: install, remove and check the engine, render a clean plate.
 
 As with jobs, a thread only queues lines of output; :meth:`Task.poll` interprets them in the main thread.
 """
@@ -14,13 +14,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from nvd_core.spec.errors import SetupError
 
 from ..host import platforms, timers
-from ..host.labels import redraw
-from .pip_output import Progress, follow
+from ..host.labels import redraw, redraw_progress
+from .pip_output import Progress
 from .private import Step
 
 _POLL_S: Final = 0.1
@@ -30,6 +30,24 @@ _LINES_KEPT: Final = 5000
 
 _GRACE_S: Final = 10.0
 """Seconds to wait for cancelled programs when the extension is disabled."""
+
+
+class Told(Protocol):
+    """What the output of a program tells of its progress."""
+
+    @property
+    def doing(self) -> str:
+        """Current action, in words."""
+        ...
+
+    @property
+    def share(self) -> float:
+        """Share that is done, 0 to 1."""
+        ...
+
+    def follow(self, line: str) -> Told:
+        """Update the progress by a line of the output."""
+        ...
 
 
 @dataclass
@@ -42,10 +60,10 @@ class Task:
         log: file of their output.
         success: message on success, if the panel does not show the outcome by itself.
         on_done: called on success, from the main thread.
-        expected_mb: size of the download, MB.
+        on_stopped: called after failure or cancellation, from the main thread.
         state: running until the last program has ended.
         stage: current step, in words.
-        progress: of pip.
+        progress: of the current step.
         error: message on failure.
     """
 
@@ -54,10 +72,10 @@ class Task:
     log: Path
     success: str = ""
     on_done: Callable[[], object] = lambda: None
-    expected_mb: float = 1.0
+    on_stopped: Callable[[], object] = lambda: None
     state: Literal["running", "done", "failed", "cancelled"] = "running"
     stage: str = ""
-    progress: Progress = field(default_factory=Progress)
+    progress: Told = field(default_factory=Progress)
     error: str = ""
     _next: int = 0
     _said: deque[str] = field(default_factory=lambda: deque(maxlen=_LINES_KEPT))
@@ -79,7 +97,7 @@ class Task:
             line = self._lines.get_nowait()
             if line is not None:
                 self._said.append(line)
-                self.progress = follow(line.rstrip(), self.progress)
+                self.progress = self.progress.follow(line.rstrip())
             elif self._process.poll() is None:  # its output is closed, but it has not ended yet
                 self._lines.put(None)
                 return
@@ -92,9 +110,12 @@ class Task:
         self.poll()
 
     def cancel(self) -> None:
-        """Kill the running program and its children."""
+        """Kill the running program and its children, or end its input if it stops by itself then."""
         self._cancelled = True
-        platforms.end_group(self._process)
+        if self._process.stdin:
+            self._process.stdin.close()
+        else:
+            platforms.end_group(self._process)
 
     def end(self, within_s: float) -> None:
         """Kill the running program, and wait until it has ended."""
@@ -111,7 +132,8 @@ class Task:
         try:
             self._process = subprocess.Popen(
                 list(map(str, step.command)),
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=step.environment,
+                stdin=subprocess.PIPE if step.heeds_input else subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=step.environment,
                 cwd=self.log.parent,  # so that nothing in Blender's current directory is imported
                 encoding="utf-8", errors="replace", **platforms.own_group(),
             )  # fmt: skip
@@ -137,6 +159,8 @@ class Task:
             self._start_next()
         else:
             self._finish()
+        if self.state in {"failed", "cancelled"}:
+            self.on_stopped()
 
     def _append_to_log(self) -> None:
         with suppress(OSError), self.log.open("a", encoding="utf-8") as log:  # the program reports a full disk
@@ -181,6 +205,12 @@ def latest() -> Task | None:
     return _latest[0] if _latest else None
 
 
+def forget() -> None:
+    """Forget the last task, unless it is running."""
+    if not running():
+        _latest.clear()
+
+
 def running() -> bool:
     """Whether a task is running."""
     return any(task.state == "running" for task in _latest)
@@ -199,5 +229,6 @@ def _poll() -> float | None:
     for task in _latest:
         task.poll()
     redraw("PREFERENCES")
-    redraw("SEQUENCE_EDITOR", "CLIP_EDITOR", region="UI")
+    redraw("IMAGE_EDITOR", region="UI")
+    redraw_progress()
     return _POLL_S if running() else None

@@ -13,6 +13,7 @@ from nvd_core.spec.errors import SetupError
 
 from ..engine import location, tasks
 from ..engine.lockfile import locked
+from ..engine.pip_output import Progress
 from ..engine.private import Contents, Step, checking_step
 from ..host import compat
 from . import queue
@@ -44,7 +45,7 @@ def install(*, neural: bool, offline: Path | None, own_settings: bool = False) -
             steps,
             _log(),
             on_done=lambda: private.close(contents),
-            expected_mb=locked(neural=neural).megabytes,
+            progress=Progress(expected_mb=locked(neural=neural).megabytes),
         )
     )
 

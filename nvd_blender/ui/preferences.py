@@ -173,7 +173,7 @@ def _draw_task(layout: bpy.types.UILayout) -> None:
         return
     if task.state == "running":
         text = ": ".join(filter(None, (task.stage, task.progress.doing)))
-        layout.progress(factor=task.progress.share(task.expected_mb), text=text)
+        layout.progress(factor=task.progress.share, text=text)
         layout.operator("nvd.cancel_engine", icon="X")
     elif task.error:
         paragraph(layout, task.error, icon="ERROR")

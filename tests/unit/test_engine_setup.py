@@ -143,10 +143,10 @@ Successfully installed numpy-2.4.6
 
 
 def test_what_pip_does_in_words() -> None:
-    progress, told = pip_output.Progress(), []
+    progress, told = pip_output.Progress(expected_mb=80), []
     for line in SAID.splitlines():
-        progress = pip_output.follow(line, progress)
-        told.append((progress.doing, round(100 * progress.share(80))))
+        progress = progress.follow(line)
+        told.append((progress.doing, round(100 * progress.share)))
     assert told == [
         ("", 0),
         ("Fetching nvd-blender", 0),
@@ -167,7 +167,7 @@ RETRYING = (
 
 
 def test_a_connection_that_is_tried_again_is_told() -> None:
-    assert pip_output.follow(RETRYING.format(2), pip_output.Progress("a", 1)).doing == "No connection, trying again"
+    assert pip_output.Progress("a", 1).follow(RETRYING.format(2)).doing == "No connection, trying again"
 
 
 @pytest.mark.parametrize(
