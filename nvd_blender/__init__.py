@@ -12,7 +12,7 @@ if not any(name.startswith(f"{__name__}.") for name in sys.modules):
 from . import operators
 from .engine import tasks
 from .host import opened
-from .jobs import checks, frame_check, queue
+from .jobs import checks, clean_plate, frame_check, queue
 from .result import atlas_files, coverage, mask_view, undo
 from .source import ownership, properties
 from .ui import layers_panel, menus, objects_panel, panels, preferences, progress
@@ -46,6 +46,7 @@ def unregister() -> None:
     """Called by Blender when the extension is disabled. Running programs are stopped; jobs can be resumed."""
     tasks.stop()
     checks.stop()
+    clean_plate.stop()
     frame_check.stop()
     for module in reversed(_MODULES):
         module.unregister()

@@ -232,9 +232,9 @@ def sequencer_of(scene: bpy.types.Scene) -> Iterator[None]:
             workspace.sequencer_scene = shown
 
 
-def curves_of(scene: bpy.types.Scene) -> Any:  # noqa: ANN401 (the collection's class differs)
-    """F-curves of a scene; in 5.x they lie in the layers of its action."""
-    data = scene.animation_data
+def curves_of(owner: bpy.types.ID) -> Any:  # noqa: ANN401 (the collection's class differs)
+    """F-curves of a scene or node tree; in 5.x they lie in the layers of its action."""
+    data = owner.animation_data
     if data is None or data.action is None:
         return ()
     if hasattr(data.action, "fcurves"):

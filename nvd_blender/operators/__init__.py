@@ -1,8 +1,10 @@
 """Operators: each reads the context, calls one function, and reports."""
 
-from . import atlas, decompose, engine, fields, jobs, load_result, objects, render, result, workspace
+from . import atlas, clean_plate, decompose, engine, fields, jobs, load_result, objects, render, result, workspace
 
-_MODULES = (atlas, decompose, engine, fields, jobs, load_result, objects, render, result, workspace)
+_MODULES = (
+    atlas, clean_plate, decompose, engine, fields, jobs, load_result, objects, render, result, workspace,
+)  # fmt: skip
 
 
 def register() -> None:

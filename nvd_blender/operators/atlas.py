@@ -260,10 +260,14 @@ class _Switch(OfLayer):
 
 
 class NVD_OT_show_layer(_Switch, bpy.types.Operator):
-    """Show or hide the layer, or its paint where the plate is kept"""
+    """Show or hide a layer, or its paint."""
 
     bl_idname = "nvd.show_layer"
     bl_label = "Show Layer"
+    bl_description = (
+        "Show or hide the layer with Rebuild from Layers. Where the plate is kept, only its paint: the object stays in "
+        "the shot until Render Clean Plate takes it out"
+    )
     switch = "hidden"
 
 

@@ -18,7 +18,7 @@ _UNPACKED = 3
 """Size of unpacked packages, relative to their download."""
 
 
-class _TaskOperator:
+class TaskOperator:
     """Starts a task; without a window, waits for it."""
 
     bl_options: ClassVar = {"INTERNAL"}
@@ -52,7 +52,7 @@ class _TaskOperator:
             paragraph(self.layout, text, width_px=_DIALOG_PX)
 
 
-class NVD_OT_install_engine(_TaskOperator, bpy.types.Operator):
+class NVD_OT_install_engine(TaskOperator, bpy.types.Operator):
     """Install what the decomposition runs on into a folder of its own. Blender goes on meanwhile"""
 
     bl_idname = "nvd.install_engine"
@@ -89,7 +89,7 @@ class NVD_OT_install_engine(_TaskOperator, bpy.types.Operator):
         return location.full_path(self.offline, "The wheel folder") if self.offline else None
 
 
-class NVD_OT_remove_engine(_TaskOperator, bpy.types.Operator):
+class NVD_OT_remove_engine(TaskOperator, bpy.types.Operator):
     """Delete the engine that was installed with Install Engine. Results stay"""
 
     bl_idname = "nvd.remove_engine"
@@ -108,7 +108,7 @@ class NVD_OT_remove_engine(_TaskOperator, bpy.types.Operator):
         return self.run(installation.remove)
 
 
-class NVD_OT_check_engine(_TaskOperator, bpy.types.Operator):
+class NVD_OT_check_engine(TaskOperator, bpy.types.Operator):
     """Ask the chosen Python whether it has all that the engine needs"""
 
     bl_idname = "nvd.check_engine"

@@ -1,8 +1,7 @@
 """Render Result: the edited shot as files, by Blender's own renderer, and those above the strip it comes from."""
 
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import bpy
 
@@ -10,8 +9,14 @@ from nvd_core.spec.errors import InputError, NvdError, shown
 
 from ..host import compat
 from ..host.timers import lasting
-from ..result import conform
-from ..result.scenes import folder_of, plate_of
+from ..result import conform, rendered, undo
+
+KINDS: Final = (
+    ("EXR", "EXR Sequence", "Linear half-float pictures, for further work"),
+    ("PNG", "PNG Sequence", "8-bit pictures, as they are seen"),
+    ("MOVIE", "Movie", "H.264 in MP4"),
+)
+"""Formats, as an enumeration's items."""
 
 _ENDS: Final = (bpy.app.handlers.render_complete, bpy.app.handlers.render_cancel)
 
@@ -25,14 +30,7 @@ class NVD_OT_render_result(bpy.types.Operator):
     result: bpy.props.StringProperty(
         name="Result", description="Name of its scene; the newest if empty", options={"SKIP_SAVE"}
     )
-    kind: bpy.props.EnumProperty(
-        name="Format",
-        items=[
-            ("EXR", "EXR Sequence", "Linear half-float pictures, for further work"),
-            ("PNG", "PNG Sequence", "8-bit pictures, as they are seen"),
-            ("MOVIE", "Movie", "H.264 in MP4"),
-        ],
-    )
+    kind: bpy.props.EnumProperty(name="Format", items=KINDS)
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         """Let the user choose the format."""
@@ -64,14 +62,8 @@ def _prepare(scene: bpy.types.Scene, kind: str) -> Path:
     Raises:
         InputError: the decomposition or the plate is gone.
     """
-    folder = folder_of(scene)
-    for path in (folder, plate_of(scene)):
-        if path is None or not path.exists():
-            raise InputError("The result's files are not there", where=path, hint="Put them back, or decompose again.")
-    renders, version = folder.with_name(f"{folder.name}_render"), 1
-    while (renders / f"v{version:03d}").exists():
-        version += 1
-    place, name, render = renders / f"v{version:03d}", folder.name.removesuffix("_nvd"), scene.render
+    folder = rendered.folder_with_files(scene)
+    place, name, render = rendered.free_version(folder, "render"), rendered.name_of(folder), scene.render
     place.mkdir(parents=True)
     render.use_file_extension = False
     if kind == "MOVIE":
@@ -97,9 +89,7 @@ def _wait(scene: str, target: Path) -> None:
         for handlers in _ENDS:
             if ended in handlers:
                 handlers.remove(ended)
-        windows = bpy.context.window_manager.windows
-        with bpy.context.temp_override(window=windows[0]) if windows else nullcontext():  # a timer has no window
-            _add(scene, target)
+        _add(scene, target)
 
     for handlers in _ENDS:
         handlers.append(ended)
@@ -110,26 +100,13 @@ def _add(scene: str, target: Path) -> None:
     result = bpy.data.scenes.get(scene)
     if result is None or not target.is_file():
         return
-    try:
-        place = conform.place_meant(bpy.context, result)
-    except InputError:
-        return  # the clip is in no timeline: only the files were wanted
-
-    def new(strips: Any, channel: int, start: int) -> Any:  # noqa: ANN401 (a strip's class differs)
-        options = {"name": target.parent.parent.name, "channel": channel, "frame_start": start}
-        if target.suffix == ".mp4":
-            return strips.new_movie(filepath=str(target), **options)
-        name = target.name.removesuffix(f"{place.result.frame_end:04d}{target.suffix}")
-        numbers = range(place.result.frame_start, place.result.frame_end + 1)
-        first, *others = (f"{name}{number:04d}{target.suffix}" for number in numbers)
-        strip = strips.new_image(filepath=str(target.with_name(first)), **options)
-        for other in others:
-            strip.elements.append(other)
-        compat.trim(strip, start, start + len(numbers))
-        return strip
-
-    conform.add_above(place, new)
-    bpy.ops.ed.undo_push(message="Render Result")
+    files = [target]
+    if target.suffix != ".mp4":
+        name = target.name.removesuffix(f"{result.frame_end:04d}{target.suffix}")
+        numbers = range(result.frame_start, result.frame_end + 1)
+        files = [target.with_name(f"{name}{number:04d}{target.suffix}") for number in numbers]
+    if rendered.add_to_edit(result, files, target.parent.parent.name):
+        undo.keep("Render Result")
 
 
 def register() -> None:

@@ -172,10 +172,16 @@ def keep(image: bpy.types.Image) -> str:
     if not path.parent.is_dir():  # the result was deleted: nothing will replace the picture, so keep it in the .blend
         image.use_fake_user = True
         return ""
-    own = path.is_file() and not is_newer_on_disk(image) and _is_of_a_result(path)
+    own = is_saved_in_place(image)
     target = path if own else _beside(path)
     save_to(image, target)
     return f"Your paint on {path.name} was saved{'' if own else f' as {target.name}, as {path.name} is another by now'}"
+
+
+def is_saved_in_place(image: bpy.types.Image) -> bool:
+    """Whether :func:`keep` saves a picture to its own file, and not beside it."""
+    path = path_of(image)
+    return path.is_file() and not is_newer_on_disk(image) and _is_of_a_result(path)
 
 
 def save_to(image: bpy.types.Image, target: Path) -> None:

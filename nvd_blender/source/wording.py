@@ -97,6 +97,7 @@ _ADVICE: Final = (
     (r"with --frames", "with the strip's handles"),
     (r"--frames (\d+-\d+)", r"frames \1"),
     (r", or nvd decompose --resume", ""),
+    (r" with -o", ""),
     (r"with --replace", "with Replace"),
     (r"Use a smaller --height, or --device cpu\.", "Set fewer Lines under Options."),
     (r"Add --(solver|start) (\w+)", r"Choose \2 under Options"),

@@ -4,13 +4,15 @@ from typing import Any
 
 import bpy
 
+from ..engine import tasks
 from ..host import compat, nodes
 from ..host.labels import paragraph
+from ..jobs import clean_plate
 from ..result import atlas_files, coverage, generated_masks, mask_view, paint
 from ..result.layer_group import CONTROLS
 from ..result.layers import group_of, is_on
-from ..result.scenes import BUILT_KEY, MODE_SWITCH, ONION, atlas_nodes, node_of, path_of
-from . import panels
+from ..result.scenes import BUILT_KEY, MODE_SWITCH, ONION, atlas_nodes, folder_of, node_of, path_of
+from . import panels, progress
 
 
 class NVD_PT_layers(bpy.types.Panel):
@@ -35,6 +37,11 @@ class NVD_PT_layers(bpy.types.Panel):
         panels.draw_quality(self.layout, scene)
         self.layout.operator("nvd.add_result", icon="SEQ_STRIP_DUPLICATE").result = scene.name
         self.layout.operator("nvd.render_result", text="Render Result…", icon="RENDER_ANIMATION").result = scene.name
+        row = self.layout.row()
+        row.enabled = not tasks.running()
+        row.operator("nvd.render_clean_plate", text="Render Clean Plate…", icon="IMAGE_BACKGROUND").result = scene.name
+        if task := clean_plate.latest(folder_of(scene)):
+            progress.draw_clean_plate(self.layout, task)
 
 
 def _draw_views(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:

@@ -8,8 +8,10 @@ import bpy
 
 from nvd_core.spec.forecast import spoken
 
+from ..engine import tasks
 from ..host.labels import paragraph
 from ..jobs import previews, queue
+from ..jobs.clean_plate import CleanPlate
 from ..jobs.job import Job
 from ..result.scenes import result_scene
 
@@ -53,14 +55,38 @@ def draw_done(layout: bpy.types.UILayout) -> None:
 
 
 def draw_in_status_bar(header: bpy.types.Header, _context: bpy.types.Context) -> None:
-    """Draw the running job's progress in the status bar, which is visible in every workspace."""
+    """Draw what is running in the status bar, which is visible in every workspace."""
     job = queue.find("")
     if job:
         waiting = sum(one.state == "waiting" for one in queue.listed())
-        row = header.layout.row(align=True)
-        row.ui_units_x = _IN_STATUS_BAR
-        row.progress(factor=job.done, text=f"{job.name}: {_left(job)}{f', {waiting} waiting' if waiting else ''}")
-        _button(row, "nvd.cancel", job, text="", icon="X")
+        text = f"{job.name}: {_left(job)}{f', {waiting} waiting' if waiting else ''}"
+        _button(_bar_in(header, job.done, text), "nvd.cancel", job, text="", icon="X")
+    task = tasks.latest()
+    if isinstance(task, CleanPlate) and task.state == "running":
+        _bar_in(header, task.progress.share, task.stage).operator("nvd.end_clean_plate", text="", icon="X")
+
+
+def _bar_in(header: bpy.types.Header, done: float, text: str) -> bpy.types.UILayout:
+    """Draw a bar in the status bar; return the row that its button goes to."""
+    row = header.layout.row(align=True)
+    row.ui_units_x = _IN_STATUS_BAR
+    row.progress(factor=done, text=text)
+    return row
+
+
+def draw_clean_plate(layout: bpy.types.UILayout, task: CleanPlate) -> None:
+    """Draw the progress of a clean plate, or its outcome."""
+    box = layout.box()
+    if task.state == "running":
+        row = box.row()
+        row.progress(factor=task.progress.share, text=task.stage)
+        row.operator("nvd.end_clean_plate", text="", icon="X")
+        return
+    paragraph(box, task.error or task.success, icon="ERROR" if task.state == "failed" else "INFO")
+    row = box.row(align=True)
+    if task.state == "failed":
+        row.operator("nvd.open_log", icon="TEXT").folder = str(task.log.parent)
+    row.operator("nvd.end_clean_plate", text="Forget", icon="X")
 
 
 def _draw(layout: bpy.types.UILayout, job: Job) -> None:
