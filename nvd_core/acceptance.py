@@ -11,7 +11,7 @@ from nvd_core.clip import Clip, ClipInfo, frames_used, open_clip
 from nvd_core.export.plates import copying
 from nvd_core.flow.given import Provider
 from nvd_core.masks import open_mattes
-from nvd_core.roto.rotoscope import check_keys, is_little
+from nvd_core.roto.key_masks import check_keys, is_little
 from nvd_core.runtime.address_space import check_address_space
 from nvd_core.runtime.parallel import WORKERS
 from nvd_core.runtime.progress import Tell

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, final
@@ -20,15 +20,15 @@ import numpy as np
 from jaxtyping import Num, UInt8
 
 from nvd_core import __version__
-from nvd_core.clip import Clip, Plate
+from nvd_core.clip import Clip
 from nvd_core.clip.pictures import read_mask
 from nvd_core.image.colour import to_display, to_uint8
 from nvd_core.image.geometry import pixel_grid, size_of
-from nvd_core.image.sample import resized
-from nvd_core.masks.files import Matte, coverage, faint, fitted, scaling
+from nvd_core.masks.files import coverage, fitted
 from nvd_core.masks.former import of_another_clip, with_former
 from nvd_core.roto.camera import Camera, follow_camera
 from nvd_core.roto.discover import Found
+from nvd_core.roto.key_masks import check_keys, key_mask, key_masks, picture_of, shrunk, size_for_masks
 from nvd_core.roto.matting import matte_of
 from nvd_core.roto.propagate import propagate
 from nvd_core.roto.window import Cutout
@@ -39,15 +39,13 @@ from nvd_core.shot import digest_of, files_of
 from nvd_core.spec.choices.finders import Moving
 from nvd_core.spec.choices.mask_origins import Marks, MaskPath
 from nvd_core.spec.choices.propagators import Motion
-from nvd_core.spec.conventions import Size, working_size
+from nvd_core.spec.conventions import Size
 from nvd_core.spec.errors import InputError
 from nvd_core.spec.folder import checkpoint_path, sha256
 from nvd_core.spec.mask_record import Record, picture_name
 from nvd_core.spec.protocol import Caution
 from nvd_core.spec.settings import MaskSource, Settings, nowhere
 
-_LINES: Final = 480
-"""Most lines of the working size."""
 _LEAST: Final = 1 / 2000
 _LEAST_PX: Final = 40
 """Least visible area of a detected object in some frame, its rim eroded: fraction of the frame, and working pixels."""
@@ -86,58 +84,6 @@ class Wanted:
     def keys(self, layer: str) -> dict[int, MaskSource]:
         """Masks of an object's key frames, by plate number."""
         return {one.frame: one for one in self.masks if one.name == layer and one.frame is not None}
-
-
-def is_little(masks: Sequence[MaskSource]) -> bool:
-    """Whether any object has masks of single frames alone.
-
-    Raises:
-        InputError: an object has both, masks for all frames and for single ones.
-    """
-    whole, single = ({one.name for one in masks if (one.frame is None) == which} for which in (True, False))
-    if both := whole & single:
-        raise InputError(
-            f"{min(both)} has masks for all frames and for single ones",
-            hint="Give one kind; of a folder of masks, correct the pictures themselves.",
-        )
-    return bool(single)
-
-
-def check_keys(masks: Iterable[MaskSource], clip: Clip, numbers: range) -> list[Caution]:
-    """Check the masks of key frames before the job begins.
-
-    Args:
-        masks: of the job; those for all frames are skipped.
-        clip: the plates.
-        numbers: plate numbers of the frames used.
-
-    Returns:
-        Cautions about masks that are scaled, or faint.
-
-    Raises:
-        InputError: a mask is of an unused frame, cannot be read, is black, or has another aspect ratio than the clip.
-        UsageError: marks mark nothing.
-    """
-    size, cautions = clip.info.size, list[Caution | None]()
-    for mask in masks:
-        if mask.frame is None:
-            continue
-        if mask.frame not in numbers:
-            raise InputError(
-                f"The mask of {mask.name} is of frame {mask.frame}, which is not used",
-                hint=f"Frames {numbers[0]}-{numbers[-1]} are.",
-            )
-        if isinstance(mask.path, Marks):
-            (plate,) = clip.frames([mask.frame])
-            mask.path.segment(_shrunk(plate, size), size)
-            continue
-        cautions.append(scaling(path := _picture_of(mask), size))
-        matte = _matte(path, size)
-        if _cutout(matte, working_size(size, _LINES)).bounds is None:
-            hint = "White marks the object."
-            raise InputError(f"The mask of {mask.name} is black (less than half white)", where=path, hint=hint)
-        cautions.append(faint(f"The mask of {mask.name} in frame {mask.frame}", float(matte.max())))
-    return [caution for caution in cautions if caution]
 
 
 def rotoscope(wanted: Wanted, progress: Progress = SILENT) -> tuple[MaskSource, ...]:
@@ -196,7 +142,7 @@ def _digest(wanted: Wanted, plates: Mapping[str, str], used: Mapping[str, Mappin
         (
             one.name,
             one.frame,
-            str(one.path) if isinstance(one.path, Marks) else digest_of([_picture_of(one)], unchanged),
+            str(one.path) if isinstance(one.path, Marks) else digest_of([picture_of(one)], unchanged),
         )
         for one in wanted.masks
         if one.frame is not None
@@ -210,21 +156,12 @@ def _digest(wanted: Wanted, plates: Mapping[str, str], used: Mapping[str, Mappin
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def _picture_of(mask: MaskSource) -> Path:
-    """Path of a key frame's mask picture, which must be there."""
-    path = Path(str(mask.path))
-    if not path.is_file():
-        raise InputError("There is no such mask", where=path, hint="Of a single frame, give one picture.")
-    return path
-
-
 def _make(
     wanted: Wanted, before: Record, asked: str, used: Mapping[str, Mapping[int, Path]], progress: Progress
 ) -> Record:
     """Make all masks anew, but for the painted ones, which are key frames; ``asked`` is their digest."""
-    settings = wanted.settings
-    small = working_size(wanted.clip.info.size, _LINES)
-    cautions = check_keys(wanted.masks, wanted.clip, wanted.numbers)
+    settings, size, numbers = wanted.settings, wanted.clip.info.size, wanted.numbers
+    cautions = check_keys(wanted.masks, wanted.clip, numbers)
     says = [{"message": one.message, "hint": one.hint} for one in cautions]
     outlines = checkpoint_path(wanted.scratch) / f"masks-{asked[:16]}"
     find = None if wanted.masks else settings.find.open(settings.device)
@@ -232,16 +169,13 @@ def _make(
     frames = _read(wanted, progress)
     camera = follow_camera(frames, progress.stage("camera"))
     layers = list(dict.fromkeys(one.name for one in wanted.masks if one.frame is not None))
-    keys: dict[str, dict[int, Cutout]] = {layer: _key_masks(wanted, layer, frames) for layer in layers}
+    keys = {layer: key_masks(wanted.keys(layer), numbers, size, frames) for layer in layers}
     if find:
         keys = _detected(camera, find, progress.stage("find"))
     detected = keys.copy()
     for layer, painted in used.items():
         if layer in keys or not wanted.masks:
-            fixed = {
-                wanted.numbers.index(number): _cutout(_matte(path, wanted.clip.info.size), small)
-                for number, path in painted.items()
-            }
+            fixed = {numbers.index(number): key_mask(path, size) for number, path in painted.items()}
             keys[layer] = keys.get(layer, {}) | fixed
     is_by_motion, masks = settings.find.is_by_motion, {}
     for layer in keys:
@@ -249,14 +183,14 @@ def _make(
     if masks and not wanted.masks and is_by_motion:
         from nvd_core.roto.complete import regain  # noqa: PLC0415 (few jobs need a solver for their masks)
 
-        settled = {layer: _nearest_painted(keys[layer], wanted.numbers, some) for layer, some in used.items()}
+        settled = {layer: _nearest_painted(keys[layer], numbers, some) for layer, some in used.items()}
         kept, stage = outlines / "maps", progress.stage("regain")
         masks = regain(frames, masks, settled, settings.window, wanted.scratch, kept, stage)
     if not wanted.masks:
         shown = _visible(masks, frames)
         masks = {layer: some for layer, some in masks.items() if layer in shown | used.keys()}
         detected = {layer: key for layer, key in detected.items() if layer in masks}
-        says = [_detection_told(detected, wanted.numbers, is_learned=not is_by_motion)]
+        says = [_detection_told(detected, numbers, is_learned=not is_by_motion)]
     corrected = {picture_name(layer, number) for layer, pictures in before.painted().items() for number in pictures}
     before.begin()
     files, left = _write(wanted, masks, before, progress.stage("mattes"))
@@ -277,40 +211,13 @@ def _nearest_painted(keys: Collection[int], numbers: range, painted: Collection[
 
 def _read(wanted: Wanted, progress: Progress) -> Pictures:
     """Read the frames at working size, display-encoded RGB."""
-    size = working_size(wanted.clip.info.size, _LINES)
+    size = size_for_masks(wanted.clip.info.size)
     frames = Pictures.on_disk(wanted.scratch, (size.height, size.width, 3))
     plates = wanted.clip.frames(wanted.numbers)
-    small = map_ordered(lambda plate: _shrunk(plate, wanted.clip.info.size), plates, wanted.at_once)
+    small = map_ordered(lambda plate: shrunk(plate, wanted.clip.info.size), plates, wanted.at_once)
     for frame in progress.track(small, len(wanted.numbers)):
         frames.append(frame)
     return frames
-
-
-def _shrunk(plate: Plate, size: Size) -> UInt8[np.ndarray, "rows columns 3"]:
-    """Shrink a plate of this size to working size, display-encoded RGB."""
-    return to_uint8(resized(to_display(plate), working_size(size, _LINES)))
-
-
-def _key_masks(wanted: Wanted, layer: str, frames: Pictures) -> dict[int, Cutout]:
-    """Read the masks of an object's key frames, or segment them from marks, by frame index."""
-    info, masks = wanted.clip.info, {}
-    for number, mask in wanted.keys(layer).items():
-        t = wanted.numbers.index(number)
-        if isinstance(mask.path, Marks):
-            masks[t] = Cutout.of(mask.path.segment(frames[t], info.size))
-        else:
-            masks[t] = _cutout(_matte(_picture_of(mask), info.size), working_size(info.size, _LINES))
-    return masks
-
-
-def _matte(path: Path, size: Size) -> Matte:
-    """Read a mask picture at the plate's size."""
-    return fitted(coverage(read_mask(path)), size, path)
-
-
-def _cutout(matte: Matte, size: Size) -> Cutout:
-    """Shrink a matte to working size and binarise it at 0.5."""
-    return Cutout.of((resized(matte, size) > 0.5).astype(np.float32))
 
 
 def _detected(
@@ -366,7 +273,7 @@ def _write(
     """
     files: dict[str, str] = {}
     left: set[str] = set()
-    scale = wanted.clip.info.size.height / working_size(wanted.clip.info.size, _LINES).height
+    scale = wanted.clip.info.size.height / size_for_masks(wanted.clip.info.size).height
 
     def finished(item: tuple[int, Num[np.ndarray, "height width 3"]]) -> dict[str, UInt8[np.ndarray, "height width"]]:
         t, plate = item
@@ -379,7 +286,7 @@ def _write(
         number = wanted.numbers[t]
         for layer, alpha in alphas.items():
             name, key = picture_name(layer, number), wanted.keys(layer).get(number)
-            own = None if key is None or isinstance(key.path, Marks) else _picture_of(key)
+            own = None if key is None or isinstance(key.path, Marks) else picture_of(key)
             content = _png(alpha) if own is None else _as_it_is(own, wanted.folder / name, wanted.clip.info.size)
             files[name] = hashlib.sha256(content).hexdigest()
             if not record.put(name, content):
