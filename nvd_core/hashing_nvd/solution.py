@@ -20,10 +20,11 @@ from nvd_core.hashing_nvd.locks import with_locked
 from nvd_core.hashing_nvd.recipe import Recipe
 from nvd_core.hashing_nvd.train import CHUNK
 from nvd_core.image.colour import linear_from_display
+from nvd_core.image.geometry import pixel_axes
 from nvd_core.masks import Matte
 from nvd_core.runtime.checkpoints import Arrays, check_arrays, read_arrays
 from nvd_core.shot.solution import LayerFrame
-from nvd_core.spec.conventions import Size, rescale_px
+from nvd_core.spec.conventions import Size
 from nvd_core.spec.manifest import Manifest, SolutionRecord
 
 _LIGHT: Final = (1e-3, 1e3)
@@ -176,8 +177,7 @@ class NeuralSolution:
 
     def _points(self, t: int, size: Size) -> Iterator[Float[torch.Tensor, "point 3"]]:
         """Normalised points (x, y, t) of every pixel of a frame of any size, in chunks."""
-        x = rescale_px(torch.arange(size.width), size.width, self.extent.size.width)
-        y = rescale_px(torch.arange(size.height), size.height, self.extent.size.height)
+        x, y = (torch.from_numpy(axis) for axis in pixel_axes(size, self.extent.size, np.float32))
         rows, columns = torch.meshgrid(y, x, indexing="ij")
         points = torch.stack([columns, rows, torch.full_like(rows, t)], -1).flatten(0, 1)
         return iter(self.extent.unit(points.to(self._device)).split(CHUNK))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Shaped
 
-from nvd_core.spec.conventions import Size
+from nvd_core.spec.conventions import Size, rescale_px
 
 Positions = Float32[np.ndarray, "height width 2"]
 """A position (x, y) for every pixel, px."""
@@ -96,6 +96,37 @@ def pixel_grid(size: Size) -> Positions:
     """Position (x, y) of every pixel of a picture, px."""
     x, y = np.meshgrid(np.arange(size.width, dtype=np.float32), np.arange(size.height, dtype=np.float32))
     return np.stack([x, y], axis=-1)
+
+
+def pixel_axes(
+    size: Size, whole: Size, dtype: type[np.floating] = np.float64
+) -> tuple[Float[np.ndarray, " width"], Float[np.ndarray, " height"]]:
+    """Positions x of the columns and y of the rows of a picture, px of the same picture at the size ``whole``."""
+    x, y = (np.arange(count, dtype=dtype) for count in size)
+    return rescale_px(x, size.width, whole.width), rescale_px(y, size.height, whole.height)
+
+
+def rescaled(
+    positions: Float32[np.ndarray, "*point 2"],
+    source: tuple[float, float],
+    target: tuple[float, float],
+    origin_px: tuple[float, float] = (0.0, 0.0),
+) -> tuple[Float32[np.ndarray, "*point"], Float32[np.ndarray, "*point"]]:
+    """Convert positions (x, y), px, in a picture to those in it cropped at its px ``origin_px`` and then resized.
+
+    Args:
+        positions: in the picture.
+        source: width and height of the crop, px.
+        target: width and height that it is resized to, px.
+        origin_px: of the crop, (x, y).
+
+    Returns:
+        x and y apart: NumPy takes many times as long over a last axis of two.
+    """
+    x, y = (
+        rescale_px(positions[..., axis] - np.float32(origin_px[axis]), source[axis], target[axis]) for axis in (0, 1)
+    )
+    return x, y
 
 
 def is_inside(positions: Float[np.ndarray, "*point 2"], size: Size) -> Bool[np.ndarray, "*point"]:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
 from nvd_core.image.colour import display_from_linear, linear_from_display
-from nvd_core.image.geometry import size_of
+from nvd_core.image.geometry import rescaled, size_of
 from nvd_core.image.sample import warp
 from nvd_core.lattice.layer import ALONE, LayerView
 from nvd_core.lattice.picture.canvas import Average, Canvas, Display, Trust, View, trust
@@ -24,7 +24,7 @@ from nvd_core.lattice.picture.photometry import Picture, light_ratio
 from nvd_core.lattice.register.spline import LayerMap
 from nvd_core.runtime.parallel import WORKERS, map_all, map_ordered
 from nvd_core.runtime.progress import SILENT, Progress
-from nvd_core.spec.conventions import Size, rescale_px
+from nvd_core.spec.conventions import Size
 
 _LIGHT_SIGMA: Final = 1 / 64
 """Sigma of the light that is divided out before averaging, as a part of the frame's width."""
@@ -129,8 +129,7 @@ def coarse_texels(
     texels: Float32[np.ndarray, "height width 2"], canvas: Canvas, picture: Float32[np.ndarray, "rows columns 3"]
 ) -> Float32[np.ndarray, "height width 2"]:
     """Convert texel positions of a canvas to positions in its :func:`coarse_picture`."""
-    coarse = [rescale_px(texels[..., axis], canvas.size[axis], picture.shape[1 - axis]) for axis in (0, 1)]
-    return np.stack(coarse, axis=-1).astype(np.float32)
+    return np.dstack(rescaled(texels, canvas.size, size_of(picture)))
 
 
 def quarter(frame: Size) -> Size:

@@ -18,14 +18,14 @@ from jaxtyping import Float32
 from nvd_core.flow.dis import dis_flow
 from nvd_core.image.colour import display_from_linear, luma8, to_linear, to_uint8
 from nvd_core.image.filters import blur, difference
-from nvd_core.image.geometry import Positions, is_inside
+from nvd_core.image.geometry import Positions, is_inside, rescaled
 from nvd_core.image.sample import warp, warp_by_flow
 from nvd_core.lattice.layer import LayerView
 from nvd_core.lattice.picture.photometry import RELIGHT_SIGMA_PX, Picture, photo_error, render
 from nvd_core.lattice.register.spline import LayerMap
 from nvd_core.runtime.parallel import map_all
 from nvd_core.runtime.progress import SILENT, Progress
-from nvd_core.spec.conventions import Size, rescale_px
+from nvd_core.spec.conventions import Size
 
 _MAX_MOVE_PX: Final = 12.0
 _DOUBT: Final = 8.0
@@ -58,7 +58,7 @@ def register_again(
         progress: of registering.
     """
     places, working = mapping.lattice.positions(), mapping.lattice.size
-    nodes = np.dstack([rescale_px(places[..., axis], working[axis], layer.size[axis]) for axis in (0, 1)])
+    nodes = np.dstack(rescaled(places, working, layer.size))
 
     def moved(t: int) -> Float32[np.ndarray, "row column 2"]:
         if layer.boxes[t] is None:

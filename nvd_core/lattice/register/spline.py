@@ -16,9 +16,9 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float, Float32
 
-from nvd_core.image.geometry import pixel_grid
+from nvd_core.image.geometry import pixel_axes, pixel_grid
 from nvd_core.image.sample import at_points
-from nvd_core.spec.conventions import Size, rescale_px
+from nvd_core.spec.conventions import Size
 
 Nodes = Float32[np.ndarray, "frame row column 2"]
 """Displacements (x, y) at the lattice's nodes, px."""
@@ -94,9 +94,7 @@ class Lattice:
 
         Displacements stay in px of this lattice's picture.
         """
-        x_px = rescale_px(np.arange(size.width, dtype=np.float64), size.width, self.size.width)
-        y_px = rescale_px(np.arange(size.height, dtype=np.float64), size.height, self.size.height)
-        return self.at(nodes, x_px, y_px)
+        return self.at(nodes, *pixel_axes(size, self.size))
 
 
 def spline_basis(at: Float[np.ndarray, " sample"], count: int) -> Float32[np.ndarray, "sample node"]:
@@ -145,8 +143,7 @@ class LayerMap:
     def positions(self, t: int, size: Size | None = None) -> Float32[np.ndarray, "height width 2"]:
         """Position in the reference plane, working px, of each pixel of a frame of any size."""
         size = size or self.lattice.size
-        x_px = rescale_px(np.arange(size.width, dtype=np.float32), size.width, self.lattice.size.width)
-        y_px = rescale_px(np.arange(size.height, dtype=np.float32), size.height, self.lattice.size.height)
+        x_px, y_px = pixel_axes(size, self.lattice.size, np.float32)
         positions = self.lattice.dense(self.nodes[t], size)
         positions[..., 0] += x_px
         positions[..., 1] += y_px[:, None]
