@@ -96,7 +96,7 @@ def render(
     if unknown:
         raise decomposition.no_layer(unknown[0])
     if background in hidden:
-        objects = ", ".join(name for name in decomposition.manifest.names if name != background)
+        objects = ", ".join(decomposition.manifest.objects)
         hint = f"The objects are {objects}." if objects else "The result has no object."
         raise InputError("Nothing is behind the background: it cannot be hidden", where=decomposition.folder, hint=hint)
     originals = {name: decomposition.original(name) for name in decomposition.manifest.names}

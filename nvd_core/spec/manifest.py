@@ -166,6 +166,11 @@ class Manifest:
         return tuple(layer.name for layer in self.layers)
 
     @property
+    def objects(self) -> tuple[str, ...]:
+        """Names of the object layers, front to back."""
+        return tuple(layer.name for layer in self.layers if layer.kind == "object")
+
+    @property
     def background(self) -> str:
         """Name of the background."""
         return next(layer.name for layer in self.layers if layer.kind == "background")

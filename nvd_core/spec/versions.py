@@ -67,7 +67,7 @@ def belongs(folder: Path, clip: Path, first: int, last: int, layers: Collection[
         manifest = read_manifest(folder)
     except InputError:
         return False
-    objects, source = {layer.name.casefold() for layer in manifest.layers if layer.kind == "object"}, manifest.source
+    objects, source = {name.casefold() for name in manifest.objects}, manifest.source
     same = not layers or {name.casefold() for name in layers} == objects
     return same and (source.first, source.last) == (first, last) and _is_clip(source, clip)
 

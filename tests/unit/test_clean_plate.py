@@ -130,6 +130,14 @@ def test_the_command_says_what_is_invented(own_folder: Path, tmp_path: Path) -> 
     assert "100% of the filled area is seen in no frame" in done.stderr
     assert "invented_share" not in json.loads(nvd("render", own_folder, "--json", "-o", tmp_path / "all").stdout)
 
+    for frame in (own_folder / "frames").iterdir():
+        _, channels = read_exr(frame)
+        channels["sign.alpha.V"][:], channels["background.alpha.V"][:] = 0, 1
+        write_exr(frame, channels)
+    done = nvd("render", own_folder, "--hide=sign", "--json", "-o", tmp_path / "nothing")
+    assert json.loads(done.stdout)["invented_share"] == 0
+    assert "nothing to fill" in done.stderr
+
 
 @pytest.mark.parametrize(
     ("name", "words"), [("background", "Nothing is behind the background"), ("dog", "no layer 'dog'")]

@@ -82,7 +82,7 @@ class Render:
         result: dict[str, Any] = {"files": sorted({str(path.absolute()) for path in paths})}
         if hidden:
             result["invented_share"] = invented_px / max(1, filled_px)
-            talk.print(_invented(result["invented_share"], manifest.background), soft_wrap=True)
+            talk.print(_filled(filled_px, invented_px, manifest.background), soft_wrap=True)
             hear(Metric(name="invented_share", value=result["invented_share"]))
         if self.out in paths:  # a video is finished only now
             hear(Artifact(path=str(self.out.absolute())))
@@ -91,10 +91,9 @@ class Render:
     def _hidden(self, manifest: Manifest) -> list[str]:
         if not self.clean_plate:
             return [*self.hide]
-        objects = [layer.name for layer in manifest.layers if layer.kind == "object"]
-        if not objects:
+        if not manifest.objects:
             raise UsageError("--clean-plate takes objects out, and the result has none")
-        return [*dict.fromkeys([*self.hide, *objects])]
+        return [*dict.fromkeys([*self.hide, *manifest.objects])]
 
     def _looks(self) -> dict[str, Look]:
         looks: dict[str, Look] = {}
@@ -123,10 +122,13 @@ def _parent() -> Tell:
     return tell
 
 
-def _invented(share: float, background: str) -> str:
-    """Say how much of a clean plate no frame has shown."""
-    if not share:
+def _filled(filled_px: int, invented_px: int, background: str) -> str:
+    """Say what fills the place of hidden layers, and how much of it no frame has shown."""
+    if not filled_px:
+        return "The hidden layers are seen in no frame: there is nothing to fill."
+    if not invented_px:
         return f"All that was hidden is seen in some frame, and filled from the atlas of {background}."
+    share = invented_px / filled_px
     words = f"{share:.0%}" if share >= 0.01 else "Less than 1%"
     return (
         f"{words} of the filled area is seen in no frame: it is invented, smoothly from what is around it."
