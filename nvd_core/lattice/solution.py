@@ -13,7 +13,7 @@ from jaxtyping import Float16, Float32, Float64, Int64
 
 from nvd_core.clip import Plate
 from nvd_core.image.colour import to_linear
-from nvd_core.image.geometry import size_of
+from nvd_core.image.geometry import bounding_box, size_of
 from nvd_core.lattice.picture.atlas import Atlas
 from nvd_core.lattice.picture.canvas import Canvas
 from nvd_core.lattice.picture.clean_light import CleanLight
@@ -150,8 +150,9 @@ class LatticeSolution:
         off_px = layer.off_px and layer.off_px * size.width / layer.mapping.lattice.size.width
         residual = estimate_residual(plate, surface, alpha, self.residual, off_px)
         hidden = alpha < HIDDEN_BELOW
-        if layer.light and hidden.any():
-            residual = np.where(hidden[..., None], layer.light.at(t, texels, layer.canvas.size), residual)
+        if layer.light and (box := bounding_box(hidden)):
+            light = layer.light.at(t, texels[box.slices], layer.canvas.size)
+            np.copyto(residual[box.slices], light, where=hidden[box.slices][..., None])
         return LayerFrame(uv_atlas, alpha, residual)
 
     def arrays(self) -> Arrays:

@@ -108,10 +108,11 @@ def test_light_of_a_small_lamp_goes_on_under_the_object() -> None:
 
 def test_light_of_a_frame_that_shows_nothing_is_between_its_neighbours() -> None:
     alpha = ALPHA.copy()
-    alpha[8] = 0
-    expected = np.sqrt(lamp(7) * lamp(9))
-    found = at(estimated(alpha), 8) * ATLAS[..., :3].astype(np.float32)
-    assert np.square(np.log(found / (WALL * expected))[disc(8)]).mean() ** 0.5 < 0.1
+    alpha[[0, 8, 9, 15]] = 0
+    light = estimated(alpha)
+    for t, expected in ((0, lamp(1)), (8, lamp(7) ** (2 / 3) * lamp(10) ** (1 / 3)), (15, lamp(14))):
+        found = at(light, t) * ATLAS[..., :3].astype(np.float32)
+        assert np.square(np.log(found / (WALL * expected))[disc(8)]).mean() ** 0.5 < 0.1
 
 
 def test_a_layer_that_is_never_seen_is_lit_by_one() -> None:

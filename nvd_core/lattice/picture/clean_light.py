@@ -199,16 +199,12 @@ def _lit(samples: _Samples) -> Float32[np.ndarray, "node 3"]:
 
 def _smooth_over_frames(samples: _Samples, grid: Size) -> Float32[np.ndarray, "frame node 3"]:
     """Fit a cubic polynomial to the light over each frame; one that shows nothing has that between those around it."""
-    known = [t for t in range(len(samples.stops)) if samples.weight[t].any()]
-    lamps = np.zeros_like(samples.stops)
-    for t in known:
-        lamps[t] = _polynomial(samples.stops[t], samples.weight[t], grid)
-    for t in range(len(lamps)):
-        if not samples.weight[t].any():
-            before, after = ([k for k in known if k < t] or known)[-1], ([k for k in known if k > t] or known)[0]
-            share = np.float32((t - before) / (after - before) if before < t < after else 0)
-            lamps[t] = lamps[before] + share * (lamps[after] - lamps[before])
-    return lamps
+    known = np.flatnonzero(samples.weight.any(axis=1))
+    lamps = np.stack([_polynomial(samples.stops[t], samples.weight[t], grid) for t in known])
+    place = np.interp(np.arange(len(samples.stops)), known, np.arange(len(known)))
+    before, after = np.floor(place).astype(int), np.ceil(place).astype(int)
+    share = (place - before).astype(np.float32)[:, None, None]
+    return lamps[before] + share * (lamps[after] - lamps[before])
 
 
 def _polynomial(
