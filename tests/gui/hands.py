@@ -26,6 +26,9 @@ _COLUMNS = (0.65, 0.87, 0.3, 0.51)
 _MOVED_S = 0.06
 """Blender takes in where the mouse is."""
 
+_found: dict[tuple[str, str, str], tuple[float, float]] = {}
+"""Where in which editor's region a button was last, px: looked for there first."""
+
 
 class Place(NamedTuple):
     """A region of an area of a window."""
@@ -178,6 +181,9 @@ def point_at(where: Place, wanted: str, columns: Sequence[float] = _COLUMNS) -> 
         wanted: pattern of what :func:`_under_mouse` says.
         columns: where across the region it is looked for, shares of the width.
     """
+    button = (where.area.type, where.region.type, wanted)
+    if button in _found and (yield from _is_at(where, wanted, *_found[button])):
+        return
     for scroll in (0, *[5] * 4, *[-20] * 1):
         if scroll:
             yield from mouse("mousemove", *where.middle())
@@ -193,11 +199,17 @@ def point_at(where: Place, wanted: str, columns: Sequence[float] = _COLUMNS) -> 
                 elif hits:
                     break
             if hits:
-                yield from mouse("mousemove", *where.to_screen(x, sum(hits) / len(hits)))
-                yield 0.3
-                if re.search(wanted, _under_mouse(where)):
+                _found[button] = x, sum(hits) / len(hits)
+                if (yield from _is_at(where, wanted, *_found[button])):
                     return
     raise LookupError(wanted)
+
+
+def _is_at(where: Place, wanted: str, x: float, y: float) -> Generator[float, None, bool]:
+    """Bring the mouse to a point of a region, and say whether the button is there."""
+    yield from mouse("mousemove", *where.to_screen(x, y))
+    yield 0.3
+    return bool(re.search(wanted, _under_mouse(where)))
 
 
 def _under_mouse(where: Place) -> str:

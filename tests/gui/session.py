@@ -396,7 +396,7 @@ def slide(control: str, value: str) -> Walk:
 
 
 def save_atlas() -> Walk:
-    yield from hands.press(layers(), 'nvd.save_atlas.*layer="object1"')
+    yield from hands.press(layers(), 'nvd.save_atlas.*layer="object1"', columns=[0.51])
     yield 1.0
     seen["saved"] = facts() | {"dirty": atlas(module("result.scenes").results()[0]).is_dirty}
 

@@ -82,7 +82,7 @@ def finished() -> Walk:
 
 
 def decomposed() -> Walk:
-    yield from hands.press(panel(), "nvd.decompose_clip")
+    yield from hands.press(panel(), "nvd.decompose_clip", columns=[0.51])
     yield from finished()
 
 
@@ -133,7 +133,7 @@ def two_results() -> Walk:
 
 def painted_in_layers() -> Walk:
     """A stroke in the Layers workspace, then back to the edit, where it is undone."""
-    yield from hands.press(panel(), 'nvd.open_layers.*result="NVD shot"')
+    yield from hands.press(panel(), 'nvd.open_layers.*result="NVD shot"', columns=[0.51])
     yield from hands.until(lambda: bpy.context.window.workspace.name == "Layers")
     yield 5.0
     bpy.context.window.scene.tool_settings.image_paint.unified_paint_settings.color = (1.0, 0.0, 1.0)
@@ -169,7 +169,7 @@ def renamed_over_paint() -> Walk:
 
 def asked_what_to_do() -> Walk:
     """The dialog, where the strip has a result of these objects; left by Escape."""
-    yield from hands.press(panel(), "nvd.decompose_clip")
+    yield from hands.press(panel(), "nvd.decompose_clip", columns=[0.51])
     yield 1.0
     yield from shot()
     yield from hands.key("Escape")
