@@ -5,15 +5,33 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+_ENDS_S = 60
+"""Time to end in, once all was seen. Rarely Blender 4.5 as a module never ends: it takes down a condition variable that
+a thread of its sound (``delayed_close_thread_run``) still waits for."""
 
 BLENDERS = [Path(path) for path in os.environ.get("NVD_BLENDERS", "").split(os.pathsep) if path]
 
 
 def seen_in(out: Path, blender: Path, script: str, *arguments: object, cwd: Path | None = None) -> dict[str, Any]:
     """Run a script of this folder in a Blender; what it has written to ``out/seen.json`` is returned."""
-    command = [blender, Path(__file__).with_name(script), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, cwd=cwd or out)
-    assert (out / "seen.json").is_file(), done.stdout[-3000:] + done.stderr[-3000:]
-    return json.loads((out / "seen.json").read_text())
+    command, seen = [blender, Path(__file__).with_name(script), *map(str, arguments)], out / "seen.json"
+    with (
+        tempfile.TemporaryFile("w+", errors="replace") as log,
+        subprocess.Popen(command, stdout=log, stderr=log, cwd=cwd or out) as process,
+    ):
+        try:
+            while process.poll() is None and not seen.exists():
+                time.sleep(0.05)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_ENDS_S)
+        finally:
+            process.kill()
+        log.seek(0)
+        assert seen.is_file(), log.read()[-3000:]
+    return json.loads(seen.read_text())
