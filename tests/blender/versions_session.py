@@ -16,7 +16,7 @@ os.environ["BLENDER_USER_RESOURCES"] = str(out / "profile")
 os.environ["NVD_PYTHON"] = str(engine_python)
 
 import bpy  # noqa: E402 (it reads the environment)
-from installed import add_pictures, fails, install, modules, timeline  # noqa: E402
+from installed import add_pictures, fails, install, modules, poll_until, timeline  # noqa: E402
 from recorder import drawn  # noqa: E402
 
 seen: dict = {}
@@ -122,8 +122,7 @@ for strip in (first_half, second_half):
 seen["queued"] = [job.folder.name for job in jobs.listed() if job.is_active]
 scene.sequence_editor.active_strip = first_half
 seen["twice"] = fails(bpy.ops.nvd.decompose_clip)
-while jobs.any_running():
-    jobs._poll_all()
+poll_until(lambda: not jobs.any_running())
 seen["queued_done"] = [job.state for job in jobs.listed()]
 
 # -- paint on an atlas that was solved anew meanwhile; a mask that was corrected and not saved; no file ------------
@@ -152,11 +151,9 @@ paint(mask, (1.0, 1.0, 1.0))
 # -- resumed: with the masks as they are by then, and where that can help ------------------------
 first_half.nvd.folder, scene.sequence_editor.active_strip = str(out / "resumed"), first_half
 job = decompose.start_job(bpy.context, resume=False)
-while not list((out / "resumed" / "checkpoint").glob("*.safetensors")):
-    jobs._poll_all()
+poll_until(lambda: list((out / "resumed" / "checkpoint").glob("*.safetensors")))
 job.cancel()
-while jobs.any_running():
-    jobs._poll_all()
+poll_until(lambda: not jobs.any_running())
 asked, others = job.record.job, [{"name": "other"}]
 seen["unfinished"] = [
     bool(decompose._unfinished(one, out / "resumed"))
@@ -179,8 +176,7 @@ seen["resumed"] += [json.loads((out / "resumed" / "manifest.json").read_text())[
 seen["told"] = jobs.listed()[-1].warnings
 assert mask.is_dirty
 bad = jobs.start("bad", out / "queued_v009", {"clip": "/nowhere.mp4"}, resume=False)
-while jobs.any_running():
-    jobs._poll_all()
+poll_until(lambda: not jobs.any_running())
 seen["mask"] = [mask.is_dirty, bad.warnings]
 seen["bad"] = [bad.state, bad.can_resume, drawn(bpy.types.NVD_PT_sequencer_job).buttons]
 (out / "seen.json").write_text(json.dumps(seen))
