@@ -29,7 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: context.__exit__(None, None, None))
 
 
-_LONGEST_FIRST = ("gui/test_window.py", "golden/", "blender/", "worker/", "contract/", "gui/")
+_LONGEST_FIRST = ("gui/test_window.py", "golden/", "blender/", "gui/", "worker/", "contract/")
 """Files that take minutes begin first, so that no core waits for the last of them."""
 
 
