@@ -70,7 +70,7 @@ def wait_until(true: Callable[[], object], meanwhile: Callable[[], object] = lam
     end = time.monotonic() + 200
     while not true():
         assert time.monotonic() < end
-        time.sleep(0.001)
+        time.sleep(0.01)
         meanwhile()
 
 
