@@ -14,6 +14,7 @@ from nvd_core.lattice.picture.atlas import LARGEST, Atlas, build_atlas
 from nvd_core.lattice.picture.average import Frame, lay_out
 from nvd_core.lattice.picture.canvas import Canvas, trust, trust_core
 from nvd_core.lattice.picture.clean_light import estimate_clean_light
+from nvd_core.lattice.refine.extrapolate import extrapolate
 from nvd_core.lattice.register.spline import Lattice, LayerMap
 from nvd_core.lattice.solution import CELLS, LatticeSolution, SolvedLayer
 from nvd_core.lattice.windows import Parts, solve_map
@@ -88,7 +89,10 @@ def kept_map(
     if (kept := checkpoints.load(f"{name}.map", **kinds)) is not None:
         return LayerMap(int(kept["reference"][0]), lattice, kept["nodes"])
     if layer.visible:
-        mapping = solve_map(layer, lattice, quality, window, Parts(checkpoints, name), progress)
+        solving, extending = progress.split(0.98, 0.02)
+        mapping = extrapolate(
+            layer, solve_map(layer, lattice, quality, window, Parts(checkpoints, name), solving), extending
+        )
     else:
         mapping = LayerMap(0, lattice, np.zeros((layer.count, lattice.rows, lattice.columns, 2), np.float32))
     checkpoints.save(f"{name}.map", {"nodes": mapping.nodes, "reference": np.array([mapping.reference])})

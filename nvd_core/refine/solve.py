@@ -16,6 +16,7 @@ from nvd_core.image.sample import warp
 from nvd_core.lattice.layer import ALONE, LayerView
 from nvd_core.lattice.picture.average import layer_picture
 from nvd_core.lattice.picture.light import possible_error_px
+from nvd_core.lattice.refine.extrapolate import extrapolate
 from nvd_core.lattice.refine.folds import unfold
 from nvd_core.lattice.register.spline import LayerMap
 from nvd_core.lattice.solution import LatticeSolution, SolvedLayer
@@ -81,7 +82,10 @@ def _refined_maps(
             show=lambda: _preview(refinement, shot.names, checkpoints.folder, progress.tell),
         )
         views = [LayerView(shot.frames, alpha) for alpha in shot.alphas]
-        refined = [unfold(view, surface.map()) for view, surface in zip(views, refinement.surfaces, strict=True)]
+        refined = [
+            extrapolate(view, unfold(view, surface.map()))
+            for view, surface in zip(views, refinement.surfaces, strict=True)
+        ]
         kept = {name: mapping.nodes for name, mapping in zip(shot.names, refined, strict=True)}
         checkpoints.save("refined", kept)
     return [replace(mapping, nodes=kept[name]) for name, mapping in zip(shot.names, maps, strict=True)]
