@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Settings,
         decompose,
         export_as,
+        insert,
         open,  # noqa: A004 (as PIL.Image has it; used with the package's name)
         render,
         score,
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "Decomposition", "MaskSource", "NvdError", "Settings", "decompose", "export_as", "open", "render", "score", "write",
+    "Decomposition", "MaskSource", "NvdError", "Settings", "decompose", "export_as", "insert", "open", "render",
+    "score", "write",
 ]  # fmt: skip
 
 

@@ -25,11 +25,14 @@ from nvd_core.export.exporters import run_exporter
 from nvd_core.job_files import check_settings, named_after, parse_mask
 from nvd_core.quality.measure import measure
 from nvd_core.result import rendering
+from nvd_core.result.composite import Composite, Mode
 from nvd_core.result.decomposition import Decomposition
-from nvd_core.result.rendering import Composite, Format, Mode
+from nvd_core.result.editing import insert_picture
+from nvd_core.result.rendering import Format
 from nvd_core.shot.compositing import Look
 from nvd_core.spec.choices.mask_origins import MaskOrigin
 from nvd_core.spec.conventions import Size
+from nvd_core.spec.edits import Insert
 from nvd_core.spec.errors import NvdError
 from nvd_core.spec.protocol import Event
 from nvd_core.spec.settings import Job, MaskSource, Settings, plain
@@ -40,7 +43,7 @@ Masks: TypeAlias = Mapping[str, Place] | Sequence[MaskSource]
 
 __all__ = [
     "Composite", "Decomposition", "Event", "Look", "MaskSource", "NvdError", "Settings", "Size", "decompose",
-    "export_as", "open", "render", "score", "write",
+    "export_as", "insert", "open", "render", "score", "write",
 ]  # fmt: skip
 
 
@@ -152,6 +155,42 @@ def render(
     (4, (90, 160, 3), True)
     """
     return rendering.render(decomposition, _paths(atlases), mode, looks, hidden)
+
+
+def insert(
+    decomposition: Decomposition,
+    layer: str,
+    picture: Place,
+    corners_px: Sequence[tuple[float, float]] | None = None,
+    *,
+    frame: int | None = None,
+    name: str = "",
+    **values: Any,  # noqa: ANN401 (of an insert)
+) -> Insert:
+    """Pin a picture or a movie to a layer, over what is painted there; its files are copied into the result.
+
+    :func:`render` and Blender's node tree show it in every frame.
+
+    Args:
+        decomposition: opened.
+        layer: name of the layer.
+        picture: a picture, a video, a folder of pictures or a pattern (``logo.####.png``).
+        corners_px: upper left, upper right, lower right and lower left corner, px from the upper left of the plate of
+            ``frame``, or of the atlas without ``frame``. By default the middle of where the layer is seen.
+        frame: plate number of the frame that the corners are on.
+        name: of the insert; by default the file's.
+        values: other fields of :class:`nvd_core.spec.edits.Insert`, such as ``blend="MULTIPLY"``.
+
+    Raises:
+        NvdError: there is no such layer or frame, the picture cannot be read, or the name is taken.
+
+    >>> import nvd_core as nvd
+    >>> result = nvd.open("shot_nvd")
+    >>> corners_px = [(50, 40), (80, 42), (79, 60), (49, 58)]
+    >>> nvd.insert(result, "background", result.folder / "report/contact_sheet.png", corners_px, frame=2).file
+    'edits/contact_sheet.png'
+    """
+    return insert_picture(decomposition, layer, Path(picture), corners_px, frame, name, **values)
 
 
 def write(

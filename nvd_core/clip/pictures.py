@@ -322,8 +322,8 @@ def to_display_window(
     return out
 
 
-def write_png(path: Path, picture: UInt8[np.ndarray, "height width 3"]) -> None:
-    """Write an 8-bit RGB picture, whole or not at all."""
+def write_png(path: Path, picture: UInt8[np.ndarray, "height width chan"]) -> None:
+    """Write an 8-bit RGB or RGBA picture, whole or not at all."""
     with atomic(path) as temporary:
-        _, data = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
+        _, data = cv2.imencode(".png", picture[..., [2, 1, 0, *range(3, picture.shape[2])]])
         temporary.write_bytes(data.tobytes())

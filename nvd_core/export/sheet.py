@@ -12,7 +12,7 @@ from jaxtyping import Float32, Num, UInt8
 from nvd_core.image.colour import display_from_linear, to_linear, to_uint8
 from nvd_core.image.sample import bands, resized
 from nvd_core.result.decomposition import AtlasColour, Frame
-from nvd_core.shot.compositing import keep_plate, look_up
+from nvd_core.shot.compositing import keep_plate, look_up, paint
 from nvd_core.spec.conventions import Size
 
 _WIDTH: Final = 480
@@ -72,8 +72,8 @@ def frame_rows(frame: Frame, originals: dict[str, AtlasColour], edits: dict[str,
             uv_atlas, alpha, residual = layer.uv_atlas[rows], layer.alpha[rows], layer.residual[rows]
             surface = look_up(originals[name], uv_atlas)
             drawn[rows] = alpha[..., None] * residual * surface + (1 - alpha[..., None]) * _GREY
-            painted = look_up(edits[name], uv_atlas)
-            edited[rows] = edited[rows] + keep_plate(plate[rows], alpha, residual, painted, surface) - plate[rows]
+            edit = paint(look_up(edits[name], uv_atlas), surface)
+            edited[rows] = edited[rows] + keep_plate(plate[rows], alpha, residual, edit, surface) - plate[rows]
         tiles[name] = _tile(drawn)
     tiles["painted"] = _tile(edited)
     return tiles

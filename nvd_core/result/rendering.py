@@ -2,74 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from fractions import Fraction
 from mimetypes import guess_type
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 import av
 import numpy as np
-from jaxtyping import Float32
 
-from nvd_core.clip import Plate
 from nvd_core.clip.pictures import write_png
-from nvd_core.image.colour import display_from_linear, to_linear, to_uint8
+from nvd_core.image.colour import display_from_linear, to_uint8
 from nvd_core.image.exr import HALF_MOST, rgba_channels, to_half, write_exr
-from nvd_core.result.decomposition import AtlasColour, Decomposition, Frame
+from nvd_core.result.composite import Composite, Hidden, LayerEdits, Mode, composite
+from nvd_core.result.decomposition import Decomposition
+from nvd_core.result.insert_pictures import open_inserts
 from nvd_core.result.targets import refuse_over, refuse_there
-from nvd_core.shot.compositing import (
-    AS_SHOT,
-    Look,
-    hole,
-    keep_plate,
-    light_in_hole,
-    look_up,
-    rebuild,
-    see_through,
-)
+from nvd_core.shot.compositing import Look
 from nvd_core.spec.conventions import Size
+from nvd_core.spec.edits import NO_EDITS, read_edits
 from nvd_core.spec.errors import InputError
 from nvd_core.spec.folder import atomic, sweep_of
 from nvd_core.spec.manifest import Kind
 from nvd_core.spec.path_safety import own_names
 
-Mode = Literal["keep-plate", "rebuild"]
 Format = Literal["png", "exr"]
 
 VIDEO_SUFFIXES: Final = (".mp4", ".mov", ".mkv")
-
-
-class Composite(NamedTuple):
-    """A re-composited frame.
-
-    Attributes:
-        number: the plate's.
-        linear: linear light.
-        is_fine: whether the plate is kept and half floats would round it.
-        filled_px: number of pixels that hidden layers have left to those behind.
-        invented_px: number of those that show the background where no frame does.
-    """
-
-    number: int
-    linear: Float32[np.ndarray, "height width 3"]
-    is_fine: bool = False
-    filled_px: int = 0
-    invented_px: int = 0
-
-
-class Hidden(NamedTuple):
-    """Layers that are taken out of the shot.
-
-    Attributes:
-        names: of the layers.
-        covered: atlas coverage of the background, 1 at texels that the clip shows, else 0.
-    """
-
-    names: frozenset[str]
-    covered: Float32[np.ndarray, "height width"]
 
 
 def render(
@@ -99,80 +59,22 @@ def render(
         objects = ", ".join(decomposition.manifest.objects)
         hint = f"The objects are {objects}." if objects else "The result has no object."
         raise InputError("Nothing is behind the background: it cannot be hidden", where=decomposition.folder, hint=hint)
-    originals = {name: decomposition.original(name) for name in decomposition.manifest.names}
-    painted = {name: decomposition.painted(name, atlases.get(name), original) for name, original in originals.items()}
+    edits = _open_edits(decomposition, atlases)
     kinds: list[Kind] = [layer.kind for layer in decomposition.manifest.layers]
     taken_out = Hidden(frozenset(hidden), decomposition.covered(background)) if hidden else None
-    return decomposition.over_frames(lambda frame: composite(frame, kinds, painted, originals, mode, looks, taken_out))
+    return decomposition.over_frames(lambda frame: composite(frame, kinds, edits, mode, looks, taken_out))
 
 
-def composite(
-    frame: Frame,
-    kinds: Sequence[Kind],
-    painted: Mapping[str, AtlasColour],
-    originals: Mapping[str, AtlasColour],
-    mode: Mode,
-    looks: Mapping[str, Look],
-    hidden: Hidden | None = None,
-) -> Composite:
-    """Re-composite one frame; a layer whose painted atlas is the very array of its original is unchanged."""
-    if hidden:
-        return _without(frame, kinds, painted, originals, mode, looks, hidden)
-    of = {name: looks.get(name, AS_SHOT) for name in frame.layers}
-    if mode == "rebuild":
-        surfaces = {name: look_up(painted[name], layer.uv_atlas) for name, layer in frame.layers.items()}
-        opacities = [look.opacity for look in of.values()]
-        alphas = see_through([layer.alpha for layer in frame.layers.values()], opacities, kinds)
-        lights = [of[name].lit(layer.residual) for name, layer in frame.layers.items()]
-        return Composite(frame.number, rebuild(list(zip(alphas, lights, surfaces.values(), strict=True))))
-    plate = to_linear(frame.plate)
-    edited = plate
-    for name, layer in frame.layers.items():
-        if painted[name] is originals[name]:
-            continue
-        surface, original = (look_up(atlas[name], layer.uv_atlas) for atlas in (painted, originals))
-        edited = edited + (keep_plate(plate, layer.alpha, layer.residual, surface, original, of[name]) - plate)
-    return Composite(frame.number, edited, _is_fine(frame.plate))
-
-
-def _is_fine(plate: Plate) -> bool:
-    """Whether half floats would round a plate; they hold 8 bits."""
-    linear = to_linear(plate)
-    return plate.dtype != np.uint8 and not np.array_equal(to_half(linear), linear)
-
-
-def _without(
-    frame: Frame,
-    kinds: Sequence[Kind],
-    painted: Mapping[str, AtlasColour],
-    originals: Mapping[str, AtlasColour],
-    mode: Mode,
-    looks: Mapping[str, Look],
-    hidden: Hidden,
-) -> Composite:
-    """Re-composite one frame of the shot as it would be without some layers: what is behind them is its plate there."""
-    matte = hole(sum((frame.layers[name].alpha for name in hidden.names), np.zeros(frame.plate.shape[:2], np.float32)))
-    opacities = [float(name not in hidden.names) for name in frame.layers]
-    alphas = see_through([layer.alpha for layer in frame.layers.values()], opacities, kinds)
-    left = {
-        name: replace(layer, alpha=alpha)
-        for (name, layer), alpha in zip(frame.layers.items(), alphas, strict=True)
-        if name not in hidden.names
-    }
-    background, behind = [*frame.layers.items()][kinds.index("background")]
-    left[background] = replace(left[background], residual=light_in_hole(behind.residual, behind.alpha, matte))
-    surfaces = {name: look_up(originals[name], layer.uv_atlas) for name, layer in left.items()}
-    shown = rebuild((layer.alpha, layer.residual, surfaces[name]) for name, layer in left.items())
-    plate, share = to_linear(frame.plate), matte[..., None]
-    clean = frame._replace(plate=np.where(share > 0, plate + share * (shown - plate), plate), layers=left)
-    left_kinds: list[Kind] = [kind for name, kind in zip(frame.layers, kinds, strict=True) if name in left]
-    filled, covered = matte > 0.5, look_up(hidden.covered[..., None], behind.uv_atlas)[..., 0]
-    invented = filled & (left[background].alpha > 0.5) & (covered < 0.5)
-    return composite(clean, left_kinds, painted, originals, mode, looks)._replace(
-        is_fine=mode == "keep-plate" and _is_fine(frame.plate),
-        filled_px=int(np.count_nonzero(filled)),
-        invented_px=int(np.count_nonzero(invented)),
-    )
+def _open_edits(decomposition: Decomposition, atlases: Mapping[str, Path]) -> dict[str, LayerEdits]:
+    """Read all atlases, and open all inserts."""
+    names, opened = decomposition.manifest.names, {}
+    stacks = read_edits(decomposition.folder, names)
+    for name in names:
+        original, stack = decomposition.original(name), stacks.get(name, NO_EDITS)
+        painted = decomposition.painted(name, atlases.get(name), original)
+        inserts = open_inserts(decomposition.folder, stack.inserts)
+        opened[name] = LayerEdits(painted, original, inserts, stack.is_paint_clipped)
+    return opened
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -16,8 +16,10 @@ from jaxtyping import Bool, Float32
 from nvd_core.image.filters import fill_holes
 from nvd_core.image.geometry import bounding_box
 from nvd_core.image.sample import resample
+from nvd_core.shot.solution import LayerFrame
 from nvd_core.spec.conventions import (
     HIDDEN_BELOW,
+    LEAST_LIGHT,
     LEFT_AT_LEAST,
     OWNED_FROM,
     RIM,
@@ -103,19 +105,96 @@ def see_through(alphas: Sequence[Share], opacities: Sequence[float], kinds: Sequ
     return seen
 
 
-def keep_plate(
-    plate: Colour, alpha: Share, residual: Colour, painted: Colour, original: Colour, look: Look = AS_SHOT
-) -> Colour:
-    """Composite one layer's paint over the plate; untouched pixels keep the plate's values exactly.
+class Over(NamedTuple):
+    """A picture with transparency that lies over a surface.
 
-    Where the layer owns the pixel, the painted surface replaces it. On the matte's edge, where other
-    layers shine through, the difference of painted and original surface is added instead (RNA, Lee et al., 2024;
-    a difference everywhere would leave a ghost of the old texture).
+    Attributes:
+        colour: premultiplied by its share.
+        share: of each pixel that it covers, 0 to 1.
     """
-    touched = np.float32(look.opacity) * changed(painted, original)
+
+    colour: Colour
+    share: Share
+
+    def over(self, below: Over) -> Over:
+        """Composite it over another one."""
+        left = 1 - self.share
+        return Over(below.colour * left[..., None] + self.colour, below.share * left + self.share)
+
+    def on(self, surface: Colour) -> Colour:
+        """Composite it over an opaque surface."""
+        return surface * (1 - self.share)[..., None] + self.colour
+
+    def times(self, factor: float | Share) -> Over:
+        """Make it more transparent."""
+        share = np.broadcast_to(np.float32(factor), self.share.shape)
+        return Over(self.colour * share[..., None], self.share * share)
+
+
+def paint(painted: Colour, original: Colour) -> Over:
+    """Separate the paint on an atlas from its original."""
+    touched = changed(painted, original)
+    return Over(painted * touched[..., None], touched)
+
+
+def unlit(plate: Colour, alpha: Share, residual: Colour, painted: Colour, touched: Share) -> Colour:
+    """Surface of a layer that blend modes of inserts see: the plate without its light, where the layer owns it.
+
+    So a tint keeps the plate's grain, which the atlas, an average over frames, does not have. Elsewhere, and where
+    there is paint, it is the atlas.
+    """
+    share = (owned(alpha) * (1 - touched))[..., None]
+    return painted + share * (plate / np.maximum(residual, LEAST_LIGHT) - painted)
+
+
+def keep_plate(
+    plate: Colour, alpha: Share, residual: Colour, edit: Over, original: Colour, look: Look = AS_SHOT
+) -> Colour:
+    """Composite one layer's edit over the plate; untouched pixels keep the plate's values exactly.
+
+    Where the layer owns the pixel, the edit lies over the plate. On the matte's edge, where other layers shine
+    through, the difference of edited and original surface is added instead (RNA, Lee et al., 2024; a difference
+    everywhere would leave a ghost of the old texture).
+    """
+    colour, share = edit.times(look.opacity)
     was = residual * original
-    difference = look.lit(residual) * painted - was
-    return plate + (alpha * touched)[..., None] * difference + (owned(alpha) * touched)[..., None] * (was - plate)
+    difference = look.lit(residual) * colour - share[..., None] * was
+    return plate + alpha[..., None] * difference + (owned(alpha) * share)[..., None] * (was - plate)
+
+
+class Behind(NamedTuple):
+    """What is seen behind a layer.
+
+    Attributes:
+        share: of each pixel, 0 to 1.
+        colour: of the layers there as solved, by their shares.
+    """
+
+    share: Share
+    colour: Colour
+
+
+def beyond_outline(
+    plate: Colour, layer: LayerFrame, edits: tuple[Over, Over], original: Colour, behind: Behind, look: Look = AS_SHOT
+) -> Colour:
+    """Change of the plate by what of a layer's edit shows beyond its outline, before the layers behind it.
+
+    As :func:`keep_plate`: where no layer is in front, it replaces the plate, and on their soft edges a difference is
+    added.
+
+    Args:
+        plate: of the frame.
+        layer: in that frame.
+        edits: within its outline, which :func:`keep_plate` composites; and beyond it.
+        original: its surface.
+        behind: it.
+        look: of the layer.
+    """
+    (_, within), (colour, share) = (edit.times(look.opacity) for edit in edits)
+    difference = behind.share[..., None] * look.lit(layer.residual) * colour - share[..., None] * behind.colour
+    replaced = np.maximum(owned(layer.alpha + behind.share) * share - owned(layer.alpha) * within, 0)
+    was = layer.alpha[..., None] * layer.residual * original + behind.colour
+    return difference + replaced[..., None] * (was - plate)
 
 
 def hole(hidden: Share) -> Share:

@@ -31,6 +31,9 @@ RIM: Final = 1 / 270
 LEFT_AT_LEAST: Final = 1e-4
 """Least share of a pixel that layers in front leave to those behind; less cannot be told from rounding."""
 
+LEAST_LIGHT: Final = 1e-3
+"""Least residual by which a colour is divided."""
+
 LEAST_PX: Final = 32
 """Least working width, px: narrower pictures have nothing to track."""
 

@@ -15,7 +15,7 @@ from nvd_core.spec.exporters import EXPORTERS
 
 _NAMES: Final = (
     "manifest.json", "atlas", "frames", "plate", "channels", "masks", "report", "checkpoint", "solution.safetensors",
-    "events.jsonl", "begun.json", ".lock",
+    "events.jsonl", "begun.json", ".lock", "edits.json", "edits",
 )  # fmt: skip
 
 _JUNCTION: Final = 0xA0000003

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from nvd_core.spec.atlas_pairs import painted_atlases
+from nvd_core.spec.edits import edits_path
 from nvd_core.spec.errors import InputError
 from nvd_core.spec.folder import contents, manifest_path, masks_path, staged_path
 from nvd_core.spec.manifest import Source, read_manifest
@@ -36,10 +37,11 @@ def is_staged(folder: Path) -> bool:
 
 
 def holds_result(folder: Path) -> bool:
-    """Whether a folder holds a finished result, a painted atlas or a corrected mask, or cannot be read safely."""
+    """Whether a folder holds a finished result, edits or a corrected mask, or cannot be read safely."""
     try:
         check_plain(folder)
-        return is_finished(folder) or any(painted_atlases(folder)) or bool(Record.read(masks_path(folder)).painted())
+        is_edited = any(painted_atlases(folder)) or edits_path(folder).exists()
+        return is_finished(folder) or is_edited or bool(Record.read(masks_path(folder)).painted())
     except InputError:
         return True
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nvd_core.masks import visible_alphas
-from nvd_core.shot.compositing import Look, changed, keep_plate, look_up, owned, rebuild, see_through
+from nvd_core.shot.compositing import Look, changed, keep_plate, look_up, owned, paint, rebuild, see_through
 from nvd_core.spec.conventions import OWNED_FROM, u_from_x, v_from_y
 
 SEEDS = st.integers(0, 1 << 32)
@@ -32,7 +32,7 @@ def any_alpha(rng: np.random.Generator) -> np.ndarray:
 def test_what_is_not_painted_stays_exactly(seed: int) -> None:
     rng = np.random.default_rng(seed)
     plate, surface = any_colour(rng), any_colour(rng)
-    assert np.array_equal(keep_plate(plate, any_alpha(rng), any_colour(rng), surface, surface), plate)
+    assert np.array_equal(keep_plate(plate, any_alpha(rng), any_colour(rng), paint(surface, surface), surface), plate)
 
 
 @given(SEEDS)
@@ -46,7 +46,8 @@ def test_paint_touches_only_what_shows_it(seed: int) -> None:
     uv, plate, alpha = any_uv(rng), any_colour(rng), any_alpha(rng)
     x, y = np.clip(uv[..., 0] * 8 - 0.5, 0, 7), np.clip((1 - uv[..., 1]) * 9 - 0.5, 0, 8)
     far = (np.abs(x - column) > 1.01) | (np.abs(y - row) > 1.01) | (alpha == 0)
-    edited = keep_plate(plate, alpha, any_colour(rng), look_up(painted, uv), look_up(original, uv))
+    was = look_up(original, uv)
+    edited = keep_plate(plate, alpha, any_colour(rng), paint(look_up(painted, uv), was), was)
     assert np.array_equal(edited[far], plate[far])
 
 
@@ -55,7 +56,7 @@ def test_where_a_layer_owns_the_pixel_lit_paint_replaces_the_plate(seed: int) ->
     rng = np.random.default_rng(seed)
     plate, light, original = any_colour(rng), any_colour(rng), any_colour(rng)
     painted = original + 1 + original
-    edited = keep_plate(plate, np.ones(SHAPE, np.float32), light, painted, original)
+    edited = keep_plate(plate, np.ones(SHAPE, np.float32), light, paint(painted, original), original)
     np.testing.assert_allclose(edited, light * painted, rtol=2e-4, atol=1e-4)
 
 
@@ -64,7 +65,7 @@ def test_at_a_mattes_edge_the_difference_is_added(seed: int) -> None:
     rng = np.random.default_rng(seed)
     plate, light, original = any_colour(rng), any_colour(rng), any_colour(rng)
     painted, alpha = original * 2 + 1, np.full(SHAPE, OWNED_FROM, np.float32)
-    edited = keep_plate(plate, alpha, light, painted, original)
+    edited = keep_plate(plate, alpha, light, paint(painted, original), original)
     np.testing.assert_allclose(edited, plate + OWNED_FROM * light * (painted - original), rtol=2e-4, atol=1e-4)
 
 
@@ -129,11 +130,11 @@ def test_a_look_fades_and_relights_the_paint_alone(seed: int, opacity: float, li
     rng = np.random.default_rng(seed)
     plate, residual, original = any_colour(rng), any_colour(rng), any_colour(rng)
     one, look = np.ones(SHAPE, np.float32), Look(opacity, light, gain)
-    assert np.array_equal(keep_plate(plate, one, residual, original, original, look), plate)
+    assert np.array_equal(keep_plate(plate, one, residual, paint(original, original), original, look), plate)
     painted = original + 1 + original
-    paint = gain * (1 + light * (residual - 1)) * painted
-    edited = keep_plate(plate, one, residual, painted, original, look)
-    np.testing.assert_allclose(edited, plate + opacity * (paint - plate), rtol=1e-3, atol=1e-3)
+    lit = gain * (1 + light * (residual - 1)) * painted
+    edited = keep_plate(plate, one, residual, paint(painted, original), original, look)
+    np.testing.assert_allclose(edited, plate + opacity * (lit - plate), rtol=1e-3, atol=1e-3)
 
 
 @given(SEEDS)

@@ -14,8 +14,9 @@ from nvd_core.faces import demo_clip
 from nvd_core.faces.demo_clip import DemoClip
 from nvd_core.image.colour import display_from_linear, to_linear, to_uint8
 from nvd_core.image.exr import read_exr, rgba_channels, write_exr
+from nvd_core.result.composite import Hidden, LayerEdits, composite
 from nvd_core.result.decomposition import Decomposition, Frame
-from nvd_core.result.rendering import Hidden, composite, render
+from nvd_core.result.rendering import render
 from nvd_core.shot.compositing import Look, hole, light_in_hole
 from nvd_core.shot.solution import LayerFrame
 from nvd_core.spec.errors import InputError
@@ -90,11 +91,10 @@ def test_no_shadow_is_left_on_the_rim_of_the_hole() -> None:
     uv_atlas = np.full((*thing.shape, 2), 0.5, np.float32)
     parts = {"thing": LayerFrame(uv_atlas, thing, lit), "wall": LayerFrame(uv_atlas, 1 - thing, lit)}
     plate = np.where(thing[..., None] > 0, 0.9, 0.1).astype(np.float32) * np.ones(3, np.float32)
-    atlases = {name: np.full((4, 4, 3), 0.5, np.float32) for name in parts}
+    atlas = np.full((4, 4, 3), 0.5, np.float32)
+    edits = {name: LayerEdits(atlas, atlas) for name in parts}
     hidden = Hidden(frozenset({"thing"}), np.ones((4, 4), np.float32))
-    done = composite(
-        Frame(1, plate, parts, plate), ["object", "background"], atlases, atlases, "keep-plate", {}, hidden
-    )
+    done = composite(Frame(1, plate, parts, plate), ["object", "background"], edits, "keep-plate", {}, hidden)
     matte = hole(thing)
     np.testing.assert_allclose(done.linear[matte == 1], 0.5, rtol=1e-3)
     assert np.array_equal(done.linear[matte == 0], plate[matte == 0])

@@ -16,8 +16,9 @@ from tyro.conf import (
 
 from nvd_core.faces import parent
 from nvd_core.faces.cli.talk import AsJson, Folder, json_text, talk, tracked
+from nvd_core.result.composite import Mode
 from nvd_core.result.decomposition import Decomposition
-from nvd_core.result.rendering import Format, Mode, frame_writer, render
+from nvd_core.result.rendering import Format, frame_writer, render
 from nvd_core.runtime.progress import SILENT, Tell
 from nvd_core.runtime.stopping import heed
 from nvd_core.shot.compositing import AS_SHOT, Look

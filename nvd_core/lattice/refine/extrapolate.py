@@ -70,13 +70,13 @@ def _extended(
     moved = transform(motion, places.astype(np.float64)) - places
     some = slice(None, None, max(1, len(at) // _MOST_NODES))
     coarse = places[::_EVERY, ::_EVERY]
-    deviation = _continued(at[some], (displaced - moved[known])[some], coarse, 2 * lattice.cell_px)
+    deviation = _continued(at[some], (displaced - moved[known])[some].astype(np.float32), coarse, 2 * lattice.cell_px)
     far = moved + warp(deviation, (places / lattice.cell_px / _EVERY).astype(np.float32))
     share = np.clip(distance_cells / _KEPT_CELLS - 1, 0, 1)[..., None]
     return (nodes * (1 - share) + far * share).astype(np.float32)
 
 
-def _motion_of(source: Points, target: Points, everywhere: Points) -> Homography:
+def _motion_of(source: Points, target: Points, everywhere: Float32[np.ndarray, "row column 2"]) -> Homography:
     """Fit the motion of a flat layer by a homography, if it has no horizon in the frame; else by an affine map."""
     flat = fit_homography(source, target, _FLAT_PX)
     if flat is not None and np.count_nonzero(flat.inliers) > 0.99 * len(source):
@@ -89,7 +89,10 @@ def _motion_of(source: Points, target: Points, everywhere: Points) -> Homography
 
 
 def _continued(
-    at: Points, values: Points, places: Float32[np.ndarray, "row column 2"], reach_px: float
+    at: Float32[np.ndarray, "node 2"],
+    values: Float32[np.ndarray, "node 2"],
+    places: Float32[np.ndarray, "row column 2"],
+    reach_px: float,
 ) -> Float32[np.ndarray, "row column 2"]:
     """Continue values at scattered points to other places: the affine function that fits the nearest ones best."""
     apart = places.reshape(-1, 1, 2) - at

@@ -1,0 +1,189 @@
+"""Change the edits of a result: insert pictures, pin, order and remove them. Every function writes ``edits.json``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from nvd_core.image.geometry import size_of
+from nvd_core.result.decomposition import Decomposition
+from nvd_core.result.insert_pictures import first_picture, write_pictures
+from nvd_core.result.place import corners_in_middle, corners_on_atlas, corners_on_shot
+from nvd_core.spec.edits import (
+    NO_EDITS,
+    Corners,
+    Edits,
+    Insert,
+    Stack,
+    changed_insert,
+    edits_path,
+    insert_path,
+    inserts,
+    keyed,
+    read_edits,
+    write_edits,
+)
+from nvd_core.spec.errors import InputError
+from nvd_core.spec.folder import LAYER_NAME
+
+Points = Sequence[tuple[float, float]]
+
+
+def insert_picture(
+    decomposition: Decomposition,
+    layer: str,
+    source: Path,
+    points_px: Points | None = None,
+    frame: int | None = None,
+    name: str = "",
+    **values: Any,  # noqa: ANN401 (of an insert)
+) -> Insert:
+    """Insert a picture or a movie on top of a layer's edits; its file is copied into the result.
+
+    Args:
+        decomposition: opened.
+        layer: name of the layer.
+        source: a picture, a video, a folder of pictures or a pattern.
+        points_px: corners in the order of :data:`nvd_core.spec.edits.CORNERS`, px from the upper left corner of the
+            frame, or of the atlas if ``frame`` is None. By default the middle of where the layer is seen.
+        frame: plate number of the frame that the corners are on.
+        name: of the insert; by default the file's.
+        values: other fields of :class:`nvd_core.spec.edits.Insert`.
+
+    Raises:
+        InputError: there is no such layer or frame, the source cannot be read, or the name is taken or no name.
+    """
+    edits = _edits(decomposition)
+    name = _free_name(decomposition, edits, name, source)
+    corners = _corners(decomposition, layer, source, points_px, frame)
+    atlas = size_of(decomposition.covered(layer))
+    start = decomposition.manifest.source.first
+    insert = replace(write_pictures(decomposition.folder, name, source, corners, atlas), **({"start": start} | values))
+    stack = edits.get(layer, NO_EDITS)
+    edits[layer] = replace(stack, inserts=(*stack.inserts, insert))
+    _write(decomposition, edits)
+    return insert
+
+
+def change_insert(decomposition: Decomposition, name: str, **values: Any) -> Insert:  # noqa: ANN401 (of an insert)
+    """Change fields of an insert.
+
+    Raises:
+        InputError: there is no such insert.
+    """
+    edits = _edits(decomposition)
+    _find(decomposition, edits, name)
+    edits = changed_insert(edits, name, **values)
+    _write(decomposition, edits)
+    return inserts(edits)[name][1]
+
+
+def pin(
+    decomposition: Decomposition, name: str, points_px: Points, frame: int | None = None, key: int | None = None
+) -> Insert:
+    """Pin an insert's corners: to points of a frame, as a key frame there, or to points of the atlas, for good.
+
+    Args:
+        decomposition: opened.
+        name: of the insert.
+        points_px: see :func:`insert_picture`.
+        frame: see :func:`insert_picture`.
+        key: frame of the key; None replaces all keys.
+
+    Raises:
+        InputError: there is no such insert or frame.
+    """
+    layer, insert = _find(decomposition, _edits(decomposition), name)
+    corners = _corners(decomposition, layer, Path(), points_px, frame)
+    row = [value for corner in corners for value in corner]
+    keys = ((0.0, *row),) if key is None else keyed(insert.corners, key, row)
+    return change_insert(decomposition, name, corners=keys)
+
+
+def move_insert(decomposition: Decomposition, name: str, places: int) -> None:
+    """Move an insert up or down, by so many places, in the stack of its layer.
+
+    Raises:
+        InputError: there is no such insert.
+    """
+    edits = _edits(decomposition)
+    layer, insert = _find(decomposition, edits, name)
+    others = [one for one in edits[layer].inserts if one.name != name]
+    place = edits[layer].inserts.index(insert) + places
+    others.insert(min(max(place, 0), len(others)), insert)
+    _write(decomposition, {**edits, layer: replace(edits[layer], inserts=tuple(others))})
+
+
+def remove_insert(decomposition: Decomposition, name: str) -> None:
+    """Take an insert out of its stack; its pictures stay in the folder.
+
+    Raises:
+        InputError: there is no such insert.
+    """
+    edits = _edits(decomposition)
+    layer, insert = _find(decomposition, edits, name)
+    left = tuple(one for one in edits[layer].inserts if one is not insert)
+    _write(decomposition, {**edits, layer: replace(edits[layer], inserts=left)})
+
+
+def clip_paint(decomposition: Decomposition, layer: str, *, is_clipped: bool) -> None:
+    """Choose whether paint on a layer's atlas shows within its outline alone.
+
+    Raises:
+        InputError: there is no such layer.
+    """
+    edits = _edits(decomposition)
+    if layer not in decomposition.manifest.names:
+        raise decomposition.no_layer(layer)
+    _write(decomposition, {**edits, layer: replace(edits.get(layer, NO_EDITS), is_paint_clipped=is_clipped)})
+
+
+def _edits(decomposition: Decomposition) -> Edits:
+    return read_edits(decomposition.folder, decomposition.manifest.names)
+
+
+def _write(decomposition: Decomposition, edits: dict[str, Stack]) -> None:
+    write_edits(decomposition.folder, edits, decomposition.manifest.names)
+
+
+def _find(decomposition: Decomposition, edits: Edits, name: str) -> tuple[str, Insert]:
+    known = inserts(edits)
+    if name not in known:
+        hint = f"The inserts are {', '.join(known)}." if known else "Insert a picture with nvd insert."
+        raise InputError(f"There is no insert {name!r}", where=edits_path(decomposition.folder), hint=hint)
+    return known[name]
+
+
+def _corners(
+    decomposition: Decomposition, layer: str, source: Path, points_px: Points | None, frame: int | None
+) -> Corners:
+    if layer not in decomposition.manifest.names:
+        raise decomposition.no_layer(layer)
+    if points_px is None:
+        return corners_in_middle(decomposition, layer, first_picture(source))
+    if frame is None:
+        return corners_on_atlas(points_px, size_of(decomposition.covered(layer)))
+    return corners_on_shot(decomposition, layer, frame, points_px)
+
+
+def _free_name(decomposition: Decomposition, edits: Edits, name: str, source: Path) -> str:
+    """Check a name, or derive a free one from the file's."""
+    folder = decomposition.folder
+    taken = {one.casefold() for one in inserts(edits)} | {
+        path.stem.casefold() for path in insert_path(folder, "x", "").parent.glob("*")
+    }
+    if name:
+        if not LAYER_NAME.fullmatch(name):
+            hint = "Use letters, digits, - and _, and a letter first."
+            raise InputError(f"{name!r} is no name for an insert", where=folder, hint=hint)
+        if name.casefold() in taken:
+            raise InputError(f"There is an insert {name} already", where=folder, hint="Choose another name.")
+        return name
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", source.stem.partition(".")[0]).strip("_-")[:30]
+    stem = stem if LAYER_NAME.fullmatch(stem) else f"insert_{stem}".rstrip("_")
+    candidates = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+    return next(one for one in candidates if one.casefold() not in taken)

@@ -1,0 +1,164 @@
+"""Read and write the pictures of inserts: stills and sequences, with a transparent rim of one pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from nvd_core.clip import open_clip
+from nvd_core.clip.pictures import SUFFIXES, Picture, read_picture, write_png
+from nvd_core.image.colour import display_from_linear, to_linear, to_uint8
+from nvd_core.image.exr import rgba_channels, to_half, write_exr
+from nvd_core.image.geometry import size_of
+from nvd_core.image.sample import resized
+from nvd_core.shot.inserts import RIM_PX, Pinned
+from nvd_core.spec.conventions import Size
+from nvd_core.spec.edits import Corners, Insert, insert_path
+from nvd_core.spec.errors import InputError
+
+Premultiplied = Float32[np.ndarray, "rows columns 4"]
+
+_MOST_DENSITY: Final = 2.0
+
+
+def open_inserts(folder: Path, inserts: Sequence[Insert]) -> Callable[[int], list[Pinned]]:
+    """Open a layer's inserts: a function that lists those that a frame shows, bottom first.
+
+    Args:
+        folder: of the result.
+        inserts: of the layer, bottom first.
+
+    Raises:
+        InputError: a still cannot be read; the function raises it for a picture of a sequence.
+    """
+    stills = {one.name: _read(one, folder, one.start) for one in inserts if one.count == 1}
+
+    def shown(number: int) -> list[Pinned]:
+        return [
+            Pinned(
+                stills[one.name] if one.count == 1 else _read(one, folder, number),
+                one.corners_at(number),
+                strength,
+                one.blend,
+                one.is_clipped,
+            )
+            for one in inserts
+            if (strength := one.strength(number)) > 0
+        ]
+
+    return shown
+
+
+def _read(insert: Insert, folder: Path, number: int) -> Premultiplied:
+    path = insert.path(folder, number)
+    picture = read_picture(path)
+    if picture.shape[2] != 4 or size_of(picture) != insert.size:
+        message = f"The picture of the insert {insert.name} is not the one that was inserted"
+        raise InputError(message, where=path, hint="Insert it again.")
+    return _premultiplied(picture)
+
+
+def write_pictures(folder: Path, name: str, source: Path, corners: Corners, atlas: Size) -> Insert:
+    """Write the pictures of a new insert, as its own copies, and describe it.
+
+    Pictures much finer than their place on the atlas are reduced to twice its density: a look-up takes the four nearest
+    pixels, and would flicker. Pictures of 8 bits are written as PNG, others as EXR.
+
+    Args:
+        folder: of the result.
+        name: of the insert, of which there is no file yet.
+        source: a picture, a video, a folder of pictures or a pattern.
+        corners: where it is pinned, uv_atlas.
+        atlas: size of the atlas.
+
+    Raises:
+        InputError: the source cannot be read.
+    """
+    pictures, count = _pictures(source)
+    first = next(pictures)
+    size = _reduced(size_of(first), corners, atlas)
+    suffix = ".png" if first.dtype == np.uint8 else ".exr"
+    numbers = [None] if count == 1 else range(1, count + 1)
+    paths = [insert_path(folder, name, suffix, number) for number in numbers]
+    try:
+        for path, picture in zip(paths, chain([first], pictures), strict=True):
+            _write(path, picture, size)
+    except BaseException:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        raise
+    return Insert(
+        name=name,
+        file=paths[0].relative_to(folder).as_posix(),
+        width=size.width + 2 * RIM_PX,
+        height=size.height + 2 * RIM_PX,
+        corners=((0.0, *(value for corner in corners for value in corner)),),
+        count=count,
+        source=str(source.absolute()),
+    )
+
+
+def first_picture(source: Path) -> Size:
+    """Size of a source's first picture.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    return size_of(next(_pictures(source)[0]))
+
+
+def _pictures(source: Path) -> tuple[Iterator[Picture], int]:
+    """Read the pictures of a still, a sequence or a video, one after the other; and their number."""
+    if source.suffix.lower() in SUFFIXES and source.is_file():
+        return iter([read_picture(source)]), 1
+    info = (clip := open_clip(source)).info
+    if len(info.files) == info.count:
+        return map(read_picture, info.files), info.count
+    return iter(clip.frames(info.numbers)), info.count
+
+
+def _reduced(picture: Size, corners: Corners, atlas: Size) -> Size:
+    """Size of a picture that has at most twice the density of the atlas at its place."""
+    points = np.array(corners, np.float32) * np.array(atlas, np.float32)
+    across, down = (
+        max(float(np.linalg.norm(points[one] - points[other])) for one, other in sides)
+        for sides in (((0, 1), (3, 2)), ((0, 3), (1, 2)))
+    )
+    scale = min(1.0, _MOST_DENSITY * max(across / picture.width, down / picture.height))
+    return Size(max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+
+
+def _write(path: Path, picture: Picture, size: Size) -> None:
+    """Write a picture with its rim, reduced to a size."""
+    rgba = picture if picture.shape[2] >= 3 else np.repeat(picture[..., :1], 3, axis=2)
+    if rgba.shape[2] == 3:
+        opaque = np.iinfo(rgba.dtype).max if rgba.dtype.kind == "u" else 1
+        rgba = np.dstack([rgba, np.full(rgba.shape[:2], opaque, rgba.dtype)])
+    if rgba.dtype != np.uint8 or size_of(rgba) != size:
+        light = resized(_premultiplied(rgba), size)
+        rgba = light if picture.dtype != np.uint8 else _coded(light)
+    rim = np.pad(rgba, ((RIM_PX, RIM_PX), (RIM_PX, RIM_PX), (0, 0)))
+    if rim.dtype == np.uint8:
+        write_png(path, rim)
+    else:
+        write_exr(path, rgba_channels(to_half(rim)))
+
+
+def _premultiplied(picture: Picture) -> Premultiplied:
+    """Linear light, premultiplied, of a picture as it was read: floats are, integers have straight alpha."""
+    if picture.dtype.kind == "f":
+        return picture.astype(np.float32)
+    opacity = picture[..., 3:].astype(np.float32) / np.iinfo(picture.dtype).max
+    return np.concatenate([to_linear(picture[..., :3]) * opacity, opacity], axis=-1)
+
+
+def _coded(light: Premultiplied) -> UInt8[np.ndarray, "rows columns 4"]:
+    """8 bits, display-encoded, straight alpha."""
+    opacity = light[..., 3:]
+    colour = np.where(opacity > 0, light[..., :3] / np.where(opacity > 0, opacity, 1), 0)
+    return to_uint8(np.concatenate([display_from_linear(colour), opacity], axis=-1))
