@@ -50,6 +50,11 @@ def mix(tree: Tree, blend: str, factor: Socket | float, first: Socket | Colour, 
     return result
 
 
+def scaled(tree: Tree, picture: Socket, factor: Socket) -> Socket:
+    """Multiply a colour by a number."""
+    return mix(tree, "MULTIPLY", 1.0, picture, factor)
+
+
 def _feed(tree: Tree, source: Socket | float | Colour, target: Socket) -> None:
     """Link a socket to another one, or set it to a constant."""
     if isinstance(source, bpy.types.NodeSocket):
@@ -72,12 +77,25 @@ def coordinates(tree: Tree, vector: Socket) -> Sequence[Socket]:
     return node.outputs[:2]
 
 
-def colour(tree: Tree, *rgb: Socket) -> Socket:
-    """Combine red, green and blue into an opaque colour."""
+def colour(tree: Tree, *rgba: Socket) -> Socket:
+    """Combine red, green, blue and alpha into a colour; an opaque one without alpha."""
     node = tree.nodes.new("CompositorNodeCombineColor")
-    for source, target in zip(rgb, node.inputs, strict=False):
+    for source, target in zip(rgba, node.inputs, strict=False):
         tree.links.new(source, target)
     return node.outputs[0]
+
+
+def vector(tree: Tree, x: Socket, y: Socket, z: float) -> Socket:
+    """Combine coordinates."""
+    node = tree.nodes.new(_COMBINE_XYZ)
+    for source, target in zip((x, y, z), node.inputs, strict=True):
+        _feed(tree, source, target)
+    return node.outputs[0]
+
+
+def scene_frame(tree: Tree) -> Socket:
+    """Number of the scene's current frame."""
+    return tree.nodes.new("CompositorNodeSceneTime").outputs["Frame"]
 
 
 def switch(tree: Tree, name: str, off: Socket, on: Socket) -> Node:
@@ -144,14 +162,10 @@ def _bilinear_map_uv(width: int, height: int) -> Tree:
         taps.append([math(tree, "DIVIDE", centre, float(side)) for centre in inside])
 
     def look_up(x: Socket, y: Socket) -> Socket:
-        at = tree.nodes.new(_COMBINE_XYZ)
-        for socket, value in zip(at.inputs, (x, y), strict=False):
-            tree.links.new(value, socket)
-        at.inputs[2].default_value = 1.0  # Map UV multiplies with it
         node = tree.nodes.new("CompositorNodeMapUV")
         node.filter_type = "NEAREST"
         tree.links.new(source.outputs["Image"], node.inputs[0])
-        tree.links.new(at.outputs[0], node.inputs[1])
+        tree.links.new(vector(tree, x, y, 1.0), node.inputs[1])  # Map UV multiplies with the last
         return node.outputs[0]
 
     four = [[look_up(x, y) for x in taps[0]] for y in taps[1]]

@@ -14,10 +14,9 @@ from nvd_core.spec.errors import InputError
 from ..host import timers
 from ..host.labels import redraw
 from . import atlas_check, generated_masks, paint
-from .compositor import load_atlas
-from .layer_group import fit_atlases
-from .layers import group_of
-from .scenes import atlas_nodes, folder_of, full, is_plate, original_of, path_of, results
+from .pictures import load_atlas
+from .scenes import atlas_nodes, folder_of, full, is_plate, original_of, path_of, results, surface_of
+from .surface_group import fit_atlases
 
 _LOOK_S: Final = 1.0
 
@@ -166,7 +165,7 @@ def _is_to_be_read(image: bpy.types.Image) -> bool:
 def _show(scene: bpy.types.Scene, layer: str) -> None:
     """Update nodes and editors after a layer's atlas has changed."""
     image, original = atlas_nodes(scene)[layer].image, original_of(scene, layer)
-    if original and (group := group_of(scene, layer)):
-        fit_atlases(group, image, original)
+    if original and (node := surface_of(scene, layer)):
+        fit_atlases(node, image, original)
     image.update_tag()
     redraw("IMAGE_EDITOR")

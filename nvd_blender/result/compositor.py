@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -17,10 +17,10 @@ from nvd_core.spec.versions import version_of
 
 from ..host import compat, nodes
 from ..host.nodes import Node, Socket, Tree
-from . import paint, quality
-from .layer_group import add_layer_group, fit_atlases, set_bottom
+from . import inserts, paint, quality
+from .layer_group import BEHIND, add_layer_group, set_bottom
 from .node_layout import arrange, frame
-from .paint import OURS_KEY
+from .pictures import as_named, load_atlas, load_picture
 from .scenes import (
     ATLAS_NODE,
     BUILT_KEY,
@@ -34,6 +34,7 @@ from .scenes import (
     PASSES_NODE,
     PLATE_NODE,
     QUALITY_KEY,
+    SURFACE_NODE,
     atlas_nodes,
     built,
     full,
@@ -42,7 +43,9 @@ from .scenes import (
     path_of,
     result_scene,
     results,
+    surface_of,
 )
+from .surface_group import SOLVED, add_surface_group, fit_atlases
 
 _WIDE: Final = 240.0
 """Width of nodes, so that names of layers are readable."""
@@ -86,6 +89,7 @@ def build_scene(folder: Path, manifest: Manifest) -> bpy.types.Scene:
         lying_there = {"name": layer, "path": (masks_path(Path()) / layer).as_posix()}
         has_masks = lying_there in manifest.masks or lying_there | {"locked": True} in manifest.masks
         node_of(scene, LAYER_NODE.format(layer))[HAS_MASKS_KEY] = has_masks
+    inserts.build(scene, folder, manifest)
     _note_clip(scene, manifest.source)
     scene[QUALITY_KEY] = quality.in_words(manifest)
     scene[BUILT_KEY] = min(NEWEST, 1 + max(map(built, results()), default=0))
@@ -162,13 +166,13 @@ def _refresh(scene: bpy.types.Scene, folder: Path, manifest: Manifest) -> None:
     first = manifest.frame_path(folder, manifest.source.first)
     _set_frames(plate := node_of(scene, PLATE_NODE), manifest.source)
     if manifest.source.has_copies:
-        plate.image.filepath_raw = _as_named(_plate_path(folder, manifest))  # the former range's file may be gone
+        plate.image.filepath_raw = as_named(_plate_path(folder, manifest))  # the former range's file may be gone
         plate.image.buffers_free()
     _play(plate.image, manifest.source)
     for layer in manifest.names:
         frames, atlas = node_of(scene, PASSES_NODE.format(layer)), node_of(scene, ATLAS_NODE.format(layer))
         original = node_of(scene, ORIGINAL_NODE.format(layer))
-        frames.image.filepath_raw = _as_named(first)  # another image datablock would unlink the node's outputs
+        frames.image.filepath_raw = as_named(first)  # another image datablock would unlink the node's outputs
         frames.image.buffers_free()
         _play(frames.image, manifest.source)
         _set_frames(frames, manifest.source)
@@ -180,19 +184,7 @@ def _refresh(scene: bpy.types.Scene, folder: Path, manifest: Manifest) -> None:
             if image != atlas.image:
                 paint.keep(atlas.image)
                 atlas.image = image
-        fit_atlases(node_of(scene, LAYER_NODE.format(layer)), atlas.image, original.image)
-
-
-def load_atlas(path: Path) -> bpy.types.Image:
-    """Load an atlas: an EXR as linear colours, another picture by its own colour space and with straight alpha.
-
-    Raises:
-        InputError: the file does not exist.
-    """
-    image = load_picture(path, "Linear Rec.709" if path.suffix.lower() == ".exr" else None)
-    if path.suffix.lower() != ".exr" and image.alpha_mode != "STRAIGHT":
-        image.alpha_mode = "STRAIGHT"
-    return image
+        fit_atlases(surface_of(scene, layer), atlas.image, original.image)
 
 
 def _build_tree(tree: Tree, folder: Path, manifest: Manifest) -> None:
@@ -205,6 +197,12 @@ def _build_tree(tree: Tree, folder: Path, manifest: Manifest) -> None:
             layers.append(_layer(tree, folder, manifest, name, passes, plate.outputs[0], front))
             if name == manifest.background:
                 set_bottom(layers[-1])
+    behind: Socket | None = None
+    for layer, name in zip(reversed(layers), reversed(manifest.names), strict=True):
+        if behind:
+            tree.links.new(behind, layer.inputs[BEHIND])
+        solved = tree.nodes[SURFACE_NODE.format(name)].outputs[SOLVED]
+        behind = nodes.mix(tree, "ADD", 1.0, behind, solved) if behind else solved
     kept, rebuilt = plate.outputs[0], layers[0].outputs["Layer"]
     for layer in layers:
         kept = nodes.mix(tree, "ADD", 1.0, kept, layer.outputs["Change"])
@@ -240,15 +238,14 @@ def _layer(
             node.image = image
         node.name = node.label = label.format(name)
         atlases.append(node)
-    pictures = [
-        plate,
-        *(frames.outputs[one] for one in ("uv", "alpha", "residual")),
-        *(one.outputs[0] for one in atlases),
-    ]
-    images = [one.image for one in atlases]
-    node = add_layer_group(tree, f"NVD {manifest.name} {name}", pictures, images, front)
+    pictures = [plate, *(frames.outputs[one] for one in ("uv", "alpha", "residual"))]
+    like = next((one for one in tree.nodes if one.name.startswith(SURFACE_NODE.format(""))), None)
+    of, painted = [*pictures, *(one.outputs[0] for one in atlases)], [one.image for one in atlases]
+    surface = add_surface_group(tree, f"NVD Surface {manifest.name} {name}", of, painted, like)
+    surface.name, surface.label = SURFACE_NODE.format(name), f"Surface of {name}"
+    node = add_layer_group(tree, f"NVD {manifest.name} {name}", pictures, surface, front)
     node.name, node.label = LAYER_NODE.format(name), name
-    ours = [frames, *atlases, node]
+    ours = [frames, *atlases, surface, node]
     for one in ours:
         one.width, one.show_preview = _WIDE, False  # previews are drawn above their nodes and would cover others
     for one in (frames, atlases[1]):
@@ -299,39 +296,6 @@ def _play(image: bpy.types.Image, source: Source) -> None:
 def _set_frames(node: Node, source: Source) -> None:
     node.frame_duration = len(source.numbers)
     node.frame_start, node.frame_offset = source.first, source.first - 1
-
-
-def load_picture(path: Path, colorspace: str | None) -> bpy.types.Image:
-    """Load a file as an image of ours, apart from the user's images; reload an existing one without unsaved paint.
-
-    Raises:
-        InputError: the file does not exist.
-    """
-    ours = {path_of(image): image for image in bpy.data.images if OURS_KEY in image and not image.library}
-    image = ours.get(full(path))
-    if image is None:
-        if not path.is_file():
-            raise InputError(
-                "A picture of the result is not there", where=path, hint="Put it back, or decompose again."
-            )
-        image = bpy.data.images.load(str(path))
-        image[OURS_KEY] = True
-        image.filepath_raw = _as_named(path)
-    elif not image.is_dirty:
-        image.reload()
-    if not image.is_dirty:
-        paint.was_read(image)
-    if colorspace and image.colorspace_settings.name != colorspace:  # setting it drops unsaved paint
-        image.colorspace_settings.name = colorspace
-    return image
-
-
-def _as_named(path: Path) -> str:
-    """Path relative to the .blend; absolute if that was never saved: saving makes paths relative."""
-    if bpy.data.filepath:
-        with suppress(ValueError):  # on another drive
-            return bpy.path.relpath(str(path))
-    return str(path)
 
 
 @contextmanager

@@ -10,11 +10,12 @@ from typing import Final, NamedTuple
 
 import bpy
 
-from nvd_core.spec.conventions import LEFT_AT_LEAST, OWNED_FROM, TOLERANCE_ABSOLUTE, TOLERANCE_RELATIVE
+from nvd_core.spec.conventions import LEFT_AT_LEAST
 
 from ..host import nodes
 from ..host.nodes import Node, Socket, Tree
 from .node_layout import arrange
+from .surface_group import ORIGINAL, PAINTED, TOUCHED, owned
 
 
 class Control(NamedTuple):
@@ -35,49 +36,57 @@ CONTROLS: Final = (
 )
 """Inputs of the group, all 1 at first; the artist can animate and drive them."""
 
-_OPAQUE: Final = "Opaque"
-
-_PAINTED: Final = "Look-up of the painted atlas"
-_ORIGINAL: Final = "Look-up of the original"
 _WHITE: Final = (1.0, 1.0, 1.0, 1.0)
+_NOTHING: Final = (0.0, 0.0, 0.0, 0.0)
 
 _COLOUR, _NUMBER, _VECTOR = "NodeSocketColor", "NodeSocketFloat", "NodeSocketVector"
 
-_PICTURES: Final = {
-    "Plate": _COLOUR, "UV": _VECTOR, "Alpha": _NUMBER, "Residual": _COLOUR, "Painted": _COLOUR, "Original": _COLOUR,
-}  # fmt: skip
+_PICTURES: Final = {"Plate": _COLOUR, "UV": _VECTOR, "Alpha": _NUMBER, "Residual": _COLOUR}
+_SURFACE: Final = {PAINTED: _COLOUR, ORIGINAL: _COLOUR, TOUCHED: _NUMBER}
 
-_FROM_THE_FRONT: Final = {"Uncovered": 1.0, "Let Through": 0.0}
-"""Shares of a pixel: not covered by the layers in front, and let through by them as they are not opaque."""
+INSERTS: Final = "Inserts"
+INSERTS_BEYOND: Final = "Inserts Beyond"
+"""Inputs for composited inserts, premultiplied, of which there are none at first: all, and those beyond the outline."""
+
+PAINT_BEYOND: Final = "Paint Beyond"
+"""Input, 1 if paint on transparent parts of the atlas shows beyond the outline."""
+
+_FROM_THE_FRONT: Final = {"Uncovered": 1.0, "Let Through": 0.0, "Free": 1.0}
+"""Shares of a pixel: not covered by the layers in front; let through by them as they are not opaque; and left free by
+what they show beyond their outlines."""
 
 _BOTTOM: Final = "Bottom"
 
+BEHIND: Final = "Behind"
+"""Input for the layers behind as solved, by their shares of the pixel."""
 
-def add_layer_group(
-    tree: Tree, name: str, pictures: Sequence[Socket], atlases: Sequence[bpy.types.Image], front: Node | None
-) -> Node:
+
+def add_layer_group(tree: Tree, name: str, pictures: Sequence[Socket], surface: Node, front: Node | None) -> Node:
     """Add a layer's node with a group of its own; outputs are *Change*, *Layer* and those for the layer behind.
 
     Args:
         tree: that gets the node.
         name: of the group.
-        pictures: sockets of plate, UV pass, alpha, residual, painted atlas, original atlas.
-        atlases: images of the painted and the original atlas.
+        pictures: sockets of plate, UV pass, alpha, residual.
+        surface: node of the layer's surface.
         front: node of the layer in front, if there is one.
     """
     node = tree.nodes.new("CompositorNodeGroup")
     # Copying a group takes a tenth of the time of building one.
-    node.node_tree = front.node_tree.copy() if front else _layer_group(*atlases)
+    node.node_tree = front.node_tree.copy() if front else _layer_group()
     node.node_tree.name = name
-    for control in (SHOWN, _OPAQUE, *(one.name for one in CONTROLS)):
+    for control in (SHOWN, *(one.name for one in CONTROLS)):
         node.inputs[control].default_value = 1.0
-    fit_atlases(node, *atlases)
+    for label in (INSERTS, INSERTS_BEYOND, BEHIND):
+        node.inputs[label].default_value = _NOTHING
     for label, value in _FROM_THE_FRONT.items():
         node.inputs[label].default_value = value
         if front:
             tree.links.new(front.outputs[label], node.inputs[label])
     for label, socket in zip(_PICTURES, pictures, strict=True):
         tree.links.new(socket, node.inputs[label])
+    for label in _SURFACE:
+        tree.links.new(surface.outputs[label], node.inputs[label])
     return node
 
 
@@ -86,102 +95,106 @@ def set_bottom(node: Node) -> None:
     node.inputs[_BOTTOM].default_value = 1.0
 
 
-def fit_atlases(node: Node, atlas: bpy.types.Image, original: bpy.types.Image) -> None:
-    """Fit a layer's node to its current atlases: their sizes, and whether the painted one is transparent."""
-    for name, image in ((_PAINTED, atlas), (_ORIGINAL, original)):
-        if look_up := node.node_tree.nodes.get(name):  # if the user has left it there
-            _fit(look_up, image)
-    node.inputs[_OPAQUE].default_value = float(atlas.alpha_mode != "STRAIGHT")
-
-
-def _fit(look_up: Node, image: bpy.types.Image) -> None:
-    """Fit a look-up to its current atlas, and arrange the group that 4.x needs for it."""
-    nodes.fit_map_uv(look_up, image)
-    if look_up.bl_idname == "CompositorNodeGroup":
-        arrange(look_up.node_tree)
-
-
-def _layer_group(atlas: bpy.types.Image, untouched: bpy.types.Image) -> Tree:
+def _layer_group() -> Tree:
     tree = bpy.data.node_groups.new("NVD", "CompositorNodeTree")
     _declare(tree)
     inputs = {socket.name: socket for socket in tree.nodes.new("NodeGroupInput").outputs}
-    plate, uv, alpha, residual, painted, original = (inputs[label] for label in _PICTURES)
-    look_up = nodes.map_uv(tree, painted, atlas, uv)
-    look_up.name = look_up.label = _PAINTED
-    untouched_look_up = nodes.map_uv(tree, original, untouched, uv)
-    untouched_look_up.name = untouched_look_up.label = _ORIGINAL
-    original = untouched_look_up.outputs[0]
-    painted = _laid_over(tree, look_up.outputs[0], original, inputs[_OPAQUE])
+    plate, uv, alpha, residual = (inputs[label] for label in _PICTURES)
+    painted, original, touched = (inputs[label] for label in _SURFACE)
     opacity = nodes.math(tree, "MULTIPLY", inputs["Opacity"], inputs[SHOWN])
     light = nodes.mix(tree, "MIX", inputs["Light"], _WHITE, residual)
     light = nodes.mix(tree, "MULTIPLY", 1.0, light, inputs["Gain"])
-    lit = nodes.mix(tree, "MULTIPLY", 1.0, light, painted)
     was = nodes.mix(tree, "MULTIPLY", 1.0, residual, original)
-
-    touched = nodes.math(tree, "MULTIPLY", opacity, _changed(tree, painted, original))
-    owned = nodes.math(tree, "DIVIDE", nodes.math(tree, "SUBTRACT", alpha, OWNED_FROM), 1 - OWNED_FROM, clamp=True)
-    difference, mismatch = nodes.mix(tree, "SUBTRACT", 1.0, lit, was), nodes.mix(tree, "SUBTRACT", 1.0, was, plate)
-    share = _known_at(tree, uv, alpha)
-    added = nodes.mix(tree, "MULTIPLY", 1.0, difference, nodes.math(tree, "MULTIPLY", share, touched))
-    replaced = nodes.mix(tree, "MULTIPLY", 1.0, mismatch, nodes.math(tree, "MULTIPLY", owned, touched))
+    inserts = _Over(inputs[INSERTS], nodes.channels(tree, inputs[INSERTS])[3])
+    within = _faded(tree, _over(tree, inserts, _Over(nodes.scaled(tree, painted, touched), touched)), opacity)
+    replaced = nodes.math(tree, "MULTIPLY", owned(tree, alpha), within.share)
+    difference = nodes.mix(tree, "SUBTRACT", 1.0, *_lit(tree, light, within, was))
+    added = nodes.scaled(tree, difference, _known_at(tree, uv, alpha))
+    mismatch = nodes.mix(tree, "SUBTRACT", 1.0, was, plate)
+    change = nodes.mix(tree, "ADD", 1.0, added, nodes.scaled(tree, mismatch, replaced))
 
     output = tree.nodes.new("NodeGroupOutput")
     seen = _see_through(tree, alpha, opacity, inputs, output)
-    change = _finite(tree, nodes.mix(tree, "ADD", 1.0, added, replaced))
-    tree.links.new(change, output.inputs["Change"])
-    tree.links.new(nodes.mix(tree, "MULTIPLY", 1.0, lit, seen), output.inputs["Layer"])
+    surface = nodes.mix(tree, "ADD", 1.0, nodes.scaled(tree, painted, _left(tree, inserts.share)), inserts.colour)
+    layer = nodes.scaled(tree, nodes.mix(tree, "MULTIPLY", 1.0, light, surface), seen)
+
+    # Beyond the outline: see nvd_core.shot.compositing.beyond_outline.
+    behind_share = nodes.math(tree, "MAXIMUM", nodes.math(tree, "SUBTRACT", inputs["Uncovered"], alpha), 0.0)
+    beyond = _Over(inputs[INSERTS_BEYOND], nodes.channels(tree, inputs[INSERTS_BEYOND])[3])
+    touched = nodes.math(
+        tree, "MULTIPLY", touched, nodes.math(tree, "MULTIPLY", inputs[PAINT_BEYOND], _inside(tree, uv))
+    )
+    beyond = _faded(tree, _over(tree, beyond, _Over(nodes.scaled(tree, painted, touched), touched)), opacity)
+    lit, hidden = _lit(tree, light, beyond, inputs[BEHIND])
+    lit = nodes.scaled(tree, lit, behind_share)
+    reach = owned(tree, nodes.math(tree, "ADD", alpha, behind_share))
+    reach = nodes.math(tree, "SUBTRACT", nodes.math(tree, "MULTIPLY", reach, beyond.share), replaced, clamp=True)
+    solved = nodes.mix(tree, "ADD", 1.0, nodes.scaled(tree, was, alpha), inputs[BEHIND])
+    mismatch = nodes.scaled(tree, nodes.mix(tree, "SUBTRACT", 1.0, solved, plate), reach)
+    change_beyond = nodes.mix(tree, "ADD", 1.0, nodes.mix(tree, "SUBTRACT", 1.0, lit, hidden), mismatch)
+
+    is_behind = nodes.math(tree, "GREATER_THAN", 1.0, inputs[_BOTTOM])
+    change = nodes.mix(tree, "ADD", 1.0, change, nodes.scaled(tree, change_beyond, is_behind))
+    layer = nodes.mix(tree, "ADD", 1.0, layer, nodes.scaled(tree, lit, is_behind))
+    for picture, label in ((_finite(tree, change), "Change"), (layer, "Layer")):
+        tree.links.new(nodes.scaled(tree, picture, inputs["Free"]), output.inputs[label])
+    tree.links.new(nodes.math(tree, "MULTIPLY", inputs["Free"], _left(tree, beyond.share)), output.inputs["Free"])
     arrange(tree)
     return tree
 
 
+class _Over(NamedTuple):
+    """As :class:`nvd_core.shot.compositing.Over`."""
+
+    colour: Socket
+    share: Socket
+
+
+def _over(tree: Tree, above: _Over, below: _Over) -> _Over:
+    left = _left(tree, above.share)
+    colour = nodes.mix(tree, "ADD", 1.0, nodes.scaled(tree, below.colour, left), above.colour)
+    return _Over(colour, nodes.math(tree, "MULTIPLY_ADD", below.share, left, above.share))
+
+
+def _faded(tree: Tree, edit: _Over, opacity: Socket) -> _Over:
+    return _Over(nodes.scaled(tree, edit.colour, opacity), nodes.math(tree, "MULTIPLY", edit.share, opacity))
+
+
+def _left(tree: Tree, share: Socket) -> Socket:
+    return nodes.math(tree, "SUBTRACT", 1.0, share)
+
+
+def _lit(tree: Tree, light: Socket, edit: _Over, was: Socket) -> tuple[Socket, Socket]:
+    """Edit in the layer's light, and what was there as far as the edit covers it."""
+    return nodes.mix(tree, "MULTIPLY", 1.0, light, edit.colour), nodes.scaled(tree, was, edit.share)
+
+
+def _inside(tree: Tree, uv: Socket) -> Socket:
+    """1 where a UV pass lies on the atlas, else 0."""
+    apart = [
+        nodes.math(tree, "ABSOLUTE", nodes.math(tree, "SUBTRACT", one, 0.5)) for one in nodes.coordinates(tree, uv)
+    ]
+    return nodes.math(tree, "LESS_THAN", nodes.math(tree, "MAXIMUM", *apart), 0.5)
+
+
 def _declare(tree: Tree) -> None:
     """Declare the group's inputs and outputs."""
-    for label, kind in _PICTURES.items():
+    for label, kind in {**_PICTURES, **_SURFACE}.items():
         tree.interface.new_socket(label, in_out="INPUT", socket_type=kind)
     shown = Control(SHOWN, 1.0, "Set by the layer's eye and solo buttons")
-    opaque = Control(_OPAQUE, 1.0, "At 0 the original shows where the painted picture is transparent")
     bottom = Control(_BOTTOM, 1.0, "1 for the layer that is behind every pixel")
-    for control in (shown, opaque, bottom, *CONTROLS):
+    beyond = Control(PAINT_BEYOND, 1.0, "1 if paint on transparent parts of the atlas shows beyond the outline")
+    for control in (shown, bottom, beyond, *CONTROLS):
         socket = tree.interface.new_socket(control.name, in_out="INPUT", socket_type=_NUMBER)
-        socket.default_value, socket.min_value, socket.max_value = float(control is not bottom), 0.0, control.most
-        socket.description = control.text
+        socket.default_value, socket.min_value = float(control not in {bottom, beyond}), 0.0
+        socket.max_value, socket.description = control.most, control.text
     for label, value in _FROM_THE_FRONT.items():
         tree.interface.new_socket(label, in_out="INPUT", socket_type=_NUMBER).default_value = value
         tree.interface.new_socket(label, in_out="OUTPUT", socket_type=_NUMBER)
+    for label in (INSERTS, INSERTS_BEYOND, BEHIND):
+        tree.interface.new_socket(label, in_out="INPUT", socket_type=_COLOUR).default_value = _NOTHING
     for label in ("Change", "Layer"):
         tree.interface.new_socket(label, in_out="OUTPUT", socket_type=_COLOUR)
-
-
-def _laid_over(tree: Tree, painted: Socket, original: Socket, opaque: Socket) -> Socket:
-    """Composite a painted picture that may be transparent over the original; pass it on unchanged if it is opaque.
-
-    As in :meth:`nvd_core.result.decomposition.Decomposition.painted`: an integer picture clips what is brighter than
-    white, so that white there is not paint.
-    """
-    *colour, alpha = nodes.channels(tree, painted)
-    left = nodes.math(tree, "SUBTRACT", 1.0, nodes.math(tree, "MAXIMUM", alpha, opaque))
-    white = nodes.math(tree, "MULTIPLY", alpha, 0.9999)
-    counts = nodes.math(tree, "MULTIPLY", alpha, nodes.math(tree, "SUBTRACT", 1.0, opaque))
-    over = []
-    for ours, theirs in zip(colour, nodes.channels(tree, original)[:3], strict=True):
-        beyond = nodes.math(tree, "MAXIMUM", nodes.math(tree, "SUBTRACT", theirs, 1.0), 0.0)
-        kept = nodes.math(tree, "MULTIPLY", nodes.math(tree, "GREATER_THAN", ours, white), beyond)
-        laid = nodes.math(tree, "MULTIPLY_ADD", theirs, left, ours)
-        over.append(nodes.math(tree, "MULTIPLY_ADD", kept, counts, laid))
-    return nodes.colour(tree, *over)
-
-
-def _changed(tree: Tree, painted: Socket, original: Socket) -> Socket:
-    """Share of paint per pixel, as :func:`nvd_core.shot.compositing.changed`."""
-    ours, theirs = nodes.channels(tree, painted), nodes.channels(tree, original)
-    apart = brightest = None
-    for one, other in zip(ours[:3], theirs[:3], strict=True):
-        distance = nodes.math(tree, "ABSOLUTE", nodes.math(tree, "SUBTRACT", one, other))
-        brighter = nodes.math(tree, "MAXIMUM", one, other)
-        apart = distance if apart is None else nodes.math(tree, "MAXIMUM", apart, distance)
-        brightest = brighter if brightest is None else nodes.math(tree, "MAXIMUM", brightest, brighter)
-    tolerance = nodes.math(tree, "MULTIPLY_ADD", brightest, TOLERANCE_RELATIVE, TOLERANCE_ABSOLUTE)
-    return nodes.math(tree, "SUBTRACT", nodes.math(tree, "DIVIDE", apart, tolerance), 1.0, clamp=True)
 
 
 def _known_at(tree: Tree, uv: Socket, alpha: Socket) -> Socket:
@@ -206,7 +219,7 @@ def _finite(tree: Tree, change: Socket) -> Socket:
 
 def _see_through(tree: Tree, alpha: Socket, opacity: Socket, inputs: dict[str, Socket], output: Node) -> Socket:
     """Visible alpha of the layer: one iteration of :func:`nvd_core.shot.compositing.see_through`, front to back."""
-    uncovered, let_through = (inputs[label] for label in _FROM_THE_FRONT)
+    uncovered, let_through = inputs["Uncovered"], inputs["Let Through"]
     left = nodes.math(tree, "MAXIMUM", uncovered, LEFT_AT_LEAST)
     coverage = nodes.math(tree, "MAXIMUM", inputs[_BOTTOM], nodes.math(tree, "DIVIDE", alpha, left, clamp=True))
     seen = nodes.math(tree, "MULTIPLY", opacity, nodes.math(tree, "MULTIPLY_ADD", coverage, let_through, alpha))

@@ -44,6 +44,9 @@ ORIGINAL_NODE: Final = "Original of {}"
 LAYER_NODE: Final = "Layer {}"
 """Name of the node whose group computes the layer."""
 
+SURFACE_NODE: Final = "Surface {}"
+"""Name of the node whose group looks up the layer's atlases."""
+
 MODE_SWITCH: Final = "Rebuild from layers"
 """Name of the switch between keeping the plate (off) and rebuilding every pixel from the layers (on)."""
 
@@ -108,6 +111,11 @@ def atlas_nodes(scene: bpy.types.Scene) -> dict[str, Node]:
 def original_of(scene: bpy.types.Scene, layer: str) -> bpy.types.Image | None:
     """Image of a layer's atlas as solved."""
     return _image_in(scene, ORIGINAL_NODE.format(layer))
+
+
+def surface_of(scene: bpy.types.Scene, layer: str) -> Node | None:
+    """Node that looks up a layer's atlases; in scenes of early versions the layer's own did."""
+    return node_of(scene, SURFACE_NODE.format(layer)) or node_of(scene, LAYER_NODE.format(layer))
 
 
 def node_of(scene: bpy.types.Scene, name: str) -> Node | None:

@@ -59,7 +59,7 @@ class Insert:
         fade_in: number of frames from transparent to opaque at its first.
         fade_out: number of frames from opaque to transparent at its last.
         count: number of pictures; 1 for a still.
-        start: plate frame that shows the first picture of a sequence; before and after it holds.
+        start: plate frame that shows the first picture of a sequence, which is not seen before; the last one holds.
         source: file that it was inserted from, as a record.
     """
 
@@ -92,7 +92,7 @@ class Insert:
 
     def strength(self, frame: int) -> float:
         """Opacity in a frame, with fades; 0 where it is not shown."""
-        if not self.is_visible:
+        if not self.is_visible or (self.count > 1 and frame < self.start):
             return 0.0
         share = 1.0
         for edge, way, fade in ((self.first, 1, self.fade_in), (self.last, -1, self.fade_out)):
@@ -104,7 +104,7 @@ class Insert:
         """Path of the picture that a plate frame shows."""
         if self.count == 1:
             return folder / self.file
-        number = 1 + min(max(frame - self.start, 0), self.count - 1)
+        number = 1 + min(frame - self.start, self.count - 1)
         stem = Path(self.file).stem.rsplit(".", 1)[0]
         return folder / Path(self.file).with_name(f"{stem}.{number:04d}{Path(self.file).suffix}")
 
@@ -213,10 +213,21 @@ def changed_insert(edits: Mapping[str, Stack], name: str, **values: Any) -> Edit
 
 
 def _stack(data: dict[str, Any], path: Path) -> Stack:
-    return Stack(tuple(_insert(one, path) for one in data["inserts"]), data.get("is_paint_clipped", True) is not False)
+    return Stack(
+        tuple(parse_insert(one, path) for one in data["inserts"]), data.get("is_paint_clipped", True) is not False
+    )
 
 
-def _insert(data: dict[str, Any], path: Path) -> Insert:
+def parse_insert(data: dict[str, Any], path: Path) -> Insert:
+    """Create an insert from JSON.
+
+    Args:
+        data: its fields.
+        path: where they come from, for messages.
+
+    Raises:
+        InputError: a value does not fit its field.
+    """
     known = {name: data[name] for name in Insert.__annotations__ if name in data}
     if name := misfit(known, Insert):
         raise _damaged(path, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -191,7 +192,9 @@ def test_a_range_with_fades_and_a_movie_in_the_shots_time(own: Decomposition, tm
     film = insert_picture(own, "background", tmp_path / "film", start=3, first=2, last=7, fade_in=1)
     first = own.manifest.source.first
     assert film.count == len(greys)
-    assert [film.strength(number) for number in range(first, first + 8)] == [0, 0.5, 1, 1, 1, 1, 1, 0]
+    assert [film.strength(number) for number in range(first, first + 8)] == [0, 0, 1, 1, 1, 1, 1, 0]
+    still = replace(film, count=1)
+    assert [still.strength(number) for number in range(first, first + 8)] == [0, 0.5, 1, 1, 1, 1, 1, 0]
     shown = []
     for done, frame in zip(rendered(own), own.frames(), strict=True):
         part = frame.layers["background"]
