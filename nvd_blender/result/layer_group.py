@@ -138,7 +138,8 @@ def _layer_group() -> Tree:
     layer = nodes.mix(tree, "ADD", 1.0, layer, nodes.scaled(tree, lit, is_behind))
     for picture, label in ((_finite(tree, change), "Change"), (layer, "Layer")):
         tree.links.new(nodes.scaled(tree, picture, inputs["Free"]), output.inputs[label])
-    tree.links.new(nodes.math(tree, "MULTIPLY", inputs["Free"], _left(tree, beyond.share)), output.inputs["Free"])
+    known = nodes.math(tree, "MAXIMUM", 0.0, beyond.share)  # 0 where it is no number, so that others keep their paint
+    tree.links.new(nodes.math(tree, "MULTIPLY", inputs["Free"], _left(tree, known)), output.inputs["Free"])
     arrange(tree)
     return tree
 
