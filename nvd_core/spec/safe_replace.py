@@ -31,6 +31,21 @@ def take_away(path: Path, ours: Collection[str]) -> bool:
     return not os.path.lexists(path)
 
 
+def exchange(new: Path, path: Path, ours: str) -> bool:
+    """Move a file to the place of one with this digest, which is deleted; return whether that was there and still is.
+
+    Another file that is saved there at this moment stays.
+    """
+    aside = path.with_name(f".{path.name}.aside")
+    path.rename(aside)
+    if sha256(aside) != ours:
+        put_back(aside)
+        return False
+    placed = place(new, path)
+    aside.unlink()
+    return placed
+
+
 def place(new: Path, path: Path) -> bool:
     """Move a file to a path if that is free; return whether it was."""
     try:
