@@ -25,14 +25,16 @@ if TYPE_CHECKING:
         export_as,
         insert,
         open,  # noqa: A004 (as PIL.Image has it; used with the package's name)
+        paint,
         render,
         score,
+        undo_paint,
         write,
     )
 
 __all__ = [
-    "Decomposition", "MaskSource", "NvdError", "Settings", "decompose", "export_as", "insert", "open", "render",
-    "score", "write",
+    "Decomposition", "MaskSource", "NvdError", "Settings", "decompose", "export_as", "insert", "open", "paint", "render",
+    "score", "undo_paint", "write",
 ]  # fmt: skip
 
 

@@ -28,6 +28,8 @@ from nvd_core.result import rendering
 from nvd_core.result.composite import Composite, Mode
 from nvd_core.result.decomposition import Decomposition
 from nvd_core.result.editing import insert_picture
+from nvd_core.result.paint_on_shot import PaintedFrame, paint_on_shot
+from nvd_core.result.paint_on_shot import undo_paint as undo_paint_on_shot
 from nvd_core.result.rendering import Format
 from nvd_core.shot.compositing import Look
 from nvd_core.spec.choices.mask_origins import MaskOrigin
@@ -42,8 +44,8 @@ Place: TypeAlias = str | PathLike[str]
 Masks: TypeAlias = Mapping[str, Place] | Sequence[MaskSource]
 
 __all__ = [
-    "Composite", "Decomposition", "Event", "Look", "MaskSource", "NvdError", "Settings", "Size", "decompose",
-    "export_as", "insert", "open", "render", "score", "write",
+    "Composite", "Decomposition", "Event", "Look", "MaskSource", "NvdError", "PaintedFrame", "Settings", "Size",
+    "decompose", "export_as", "insert", "open", "paint", "render", "score", "undo_paint", "write",
 ]  # fmt: skip
 
 
@@ -233,6 +235,61 @@ def write(
         rendering.frame_writer(decomposition, Path(out), file_format, paths.values(), replaces=replace) as write_one,
     ):
         return list(dict.fromkeys(write_one(frame) for frame in frames))
+
+
+def paint(
+    decomposition: Decomposition, number: int, picture: Place, *, layer: str | None = None, finer: bool = False
+) -> PaintedFrame:
+    """Paint on the picture of one frame: the strokes go into the folder's atlases, and every frame follows.
+
+    The layers seen under the strokes get them, divided by their residual: this frame shows the painted colour, the
+    others show it in their own light. Where atlases are painted already, the new strokes lie over the old ones.
+
+    Args:
+        decomposition: opened.
+        number: of the frame.
+        picture: of the plate's size: transparent, with the strokes alone; or opaque, the plate or the rendered frame
+            with strokes on it. 8 and 16 bits are mixed as displayed, floats in linear light.
+        layer: name of the layer that alone gets paint.
+        finer: enlarge an atlas threefold where it has too few texels for sharp strokes.
+
+    Returns:
+        Number of painted texels of each layer; of ``pixels`` that one layer makes up, ``off`` show another colour than
+        was painted, by more than 2/255.
+
+    Raises:
+        NvdError: there is no such frame or layer, the picture cannot be used, or nothing is painted where a layer is
+            seen. Nothing is changed then.
+
+    >>> import cv2
+    >>> import numpy as np
+    >>> import nvd_core as nvd
+    >>> result = nvd.open("shot_nvd")
+    >>> sheet = np.zeros((90, 160, 4), np.uint8)
+    >>> _ = cv2.imwrite("sheet.png", cv2.circle(sheet, (80, 45), 10, (0, 0, 255, 255), -1))
+    >>> painted = nvd.paint(result, 2, "sheet.png", finer=True)
+    >>> sorted(painted.texels), painted.off / painted.pixels < 0.01
+    (['background', 'sign'], True)
+    >>> [path.name for path in nvd.undo_paint(result)]
+    ['sign.exr', 'background.exr']
+    """
+    return paint_on_shot(decomposition, number, Path(picture), layer, finer=finer)
+
+
+def undo_paint(decomposition: Decomposition) -> list[Path]:
+    """Restore the atlases of before the last :func:`paint`; called again, those of after it.
+
+    Returns:
+        Paths of the restored atlases.
+
+    Raises:
+        NvdError: there is nothing to undo, or an atlas has been saved or solved anew since.
+
+    >>> import nvd_core as nvd
+    >>> [path.name for path in nvd.undo_paint(nvd.open("shot_nvd"))]
+    ['sign.exr', 'background.exr']
+    """
+    return undo_paint_on_shot(decomposition)
 
 
 def export_as(decomposition: Decomposition, form: str) -> list[Path]:

@@ -12,7 +12,7 @@ from jaxtyping import Float32
 from nvd_core.clip import Plate
 from nvd_core.image.colour import to_linear
 from nvd_core.image.exr import to_half
-from nvd_core.result.decomposition import AtlasColour, Frame
+from nvd_core.result.decomposition import AtlasColour, Frame, PaintedColour
 from nvd_core.shot.compositing import (
     AS_SHOT,
     Behind,
@@ -74,7 +74,7 @@ class LayerEdits(NamedTuple):
         is_paint_clipped: whether paint shows within the layer's outline alone.
     """
 
-    painted: AtlasColour
+    painted: PaintedColour
     original: AtlasColour
     inserts: Callable[[int], list[Pinned]] = lambda _: []
     is_paint_clipped: bool = True

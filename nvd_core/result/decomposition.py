@@ -31,6 +31,8 @@ from nvd_core.spec.manifest import Manifest, inside, read_manifest
 Result = TypeVar("Result")
 
 AtlasColour = Float32[np.ndarray, "height width 3"]
+PaintedColour = Float32[np.ndarray, "painted_height painted_width 3"]
+"""Of an atlas that may have another size than the original."""
 
 
 class Frame(NamedTuple):
@@ -203,7 +205,20 @@ class Decomposition:
         return self.painted(layer)
 
     def frame(self, number: int) -> FrameArrays:
-        """Read one frame with its layers.
+        """Read one frame with its layers, and the surface of each.
+
+        Raises:
+            InputError: there is no such frame, or one of its files cannot be used.
+        """
+        frame = self.one_frame(number)
+        layers = {
+            name: LayerArrays(one.uv_atlas, one.alpha, one.residual, look_up(self.painted(name), one.uv_atlas))
+            for name, one in frame.layers.items()
+        }
+        return FrameArrays(number, to_linear(frame.plate), layers)
+
+    def one_frame(self, number: int) -> Frame:
+        """Read one frame as its files hold it.
 
         Raises:
             InputError: there is no such frame, or one of its files cannot be used.
@@ -213,11 +228,7 @@ class Decomposition:
             message = f"There is no frame {number}"
             raise InputError(message, where=self.folder, hint=f"The frames are {source.first}-{source.last}.")
         (frame,) = self.frames([number])
-        layers = {
-            name: LayerArrays(one.uv_atlas, one.alpha, one.residual, look_up(self.painted(name), one.uv_atlas))
-            for name, one in frame.layers.items()
-        }
-        return FrameArrays(number, to_linear(frame.plate), layers)
+        return frame
 
     def no_layer(self, name: str) -> InputError:
         """Error for the name of a layer that the decomposition does not have."""

@@ -59,19 +59,27 @@ def render(
         objects = ", ".join(decomposition.manifest.objects)
         hint = f"The objects are {objects}." if objects else "The result has no object."
         raise InputError("Nothing is behind the background: it cannot be hidden", where=decomposition.folder, hint=hint)
-    edits = _open_edits(decomposition, atlases)
+    edits = open_edits(decomposition, atlases)
     kinds: list[Kind] = [layer.kind for layer in decomposition.manifest.layers]
     taken_out = Hidden(frozenset(hidden), decomposition.covered(background)) if hidden else None
     return decomposition.over_frames(lambda frame: composite(frame, kinds, edits, mode, looks, taken_out))
 
 
-def _open_edits(decomposition: Decomposition, atlases: Mapping[str, Path]) -> dict[str, LayerEdits]:
-    """Read all atlases, and open all inserts."""
+def open_edits(decomposition: Decomposition, atlases: Mapping[str, Path] | None = None) -> dict[str, LayerEdits]:
+    """Read all atlases, and open all inserts.
+
+    Args:
+        decomposition: opened.
+        atlases: see :func:`render`.
+
+    Raises:
+        InputError: an atlas or an insert cannot be read.
+    """
     names, opened = decomposition.manifest.names, {}
     stacks = read_edits(decomposition.folder, names)
     for name in names:
         original, stack = decomposition.original(name), stacks.get(name, NO_EDITS)
-        painted = decomposition.painted(name, atlases.get(name), original)
+        painted = decomposition.painted(name, (atlases or {}).get(name), original)
         inserts = open_inserts(decomposition.folder, stack.inserts)
         opened[name] = LayerEdits(painted, original, inserts, stack.is_paint_clipped)
     return opened

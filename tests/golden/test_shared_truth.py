@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -69,13 +70,33 @@ def light_correlation(decomposition: Decomposition) -> float:
     return float(np.corrcoef(changes[0][known], changes[1][known])[0, 1])
 
 
+@pytest.fixture(scope="module")
+def lattice(tmp_path_factory: pytest.TempPathFactory) -> Decomposition:
+    return decomposed("lattice", tmp_path_factory.mktemp("lattice") / "out")
+
+
 @pytest.mark.shared
 @pytest.mark.skipif(not FLAG.is_dir(), reason=f"no clips with known truth at {TRUTH}")
-def test_refining_carries_an_edit_and_the_light_on_cloth_better(tmp_path: Path) -> None:
+def test_paint_on_the_shot_is_worth_as_much_as_the_edit_carried_by_its_true_coverage(
+    lattice: Decomposition, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(lattice.folder, tmp_path / "out"))
+    done = nvd("paint", folder, FLAG / "edited/edit_ref.png", f"--frame={PAINTED}", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [*told["texels"]] == ["flag"]
+    assert told["off"] < 0.001 * told["pixels"]
+    assert nvd("render", folder, "-o", tmp_path / "frames").returncode == 0
+    score = json.loads(run([TRUTH / "score.py", "edit", FLAG, tmp_path / "frames"]))["prediction"]["psnr_region"]
+    assert score > edit_score(lattice.folder, tmp_path / "carried") - 0.3
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not FLAG.is_dir(), reason=f"no clips with known truth at {TRUTH}")
+def test_refining_carries_an_edit_and_the_light_on_cloth_better(lattice: Decomposition, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="the neural solver needs torch")
     scores, lights = {}, {}
-    for solver in ("lattice", "neural"):
-        decomposition = decomposed(solver, tmp_path / solver)
+    for solver, decomposition in (("lattice", lattice), ("neural", decomposed("neural", tmp_path / "neural"))):
         lights[solver] = light_correlation(decomposition)
         scores[solver] = edit_score(decomposition.folder, tmp_path / f"{solver}-edit")
     assert scores["lattice"] > 24

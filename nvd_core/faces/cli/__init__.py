@@ -23,6 +23,7 @@ from nvd_core.faces.cli.decompose import Decompose
 from nvd_core.faces.cli.demo import Demo
 from nvd_core.faces.cli.edit import Edit, InsertPicture
 from nvd_core.faces.cli.export import Export
+from nvd_core.faces.cli.paint import Paint
 from nvd_core.faces.cli.programs import Doctor, Worker
 from nvd_core.faces.cli.render import Render
 from nvd_core.faces.cli.score import Score
@@ -42,7 +43,7 @@ def _commands() -> Any:  # noqa: ANN401 (a union of types)
     export: Any = make_dataclass(
         "Export", flags, bases=(Export,), namespace={"__doc__": Export.__doc__}, frozen=True, kw_only=True
     )
-    kinds = (Decompose, Render, Edit, Score, export, Demo, Doctor, Verify, Worker)
+    kinds = (Decompose, Paint, Render, Edit, Score, export, Demo, Doctor, Verify, Worker)
     named = [(one, one.__name__.lower()) for one in kinds] + [(InsertPicture, "insert")]
     return reduce(or_, (Annotated[one, subcommand(name)] for one, name in named))
 
