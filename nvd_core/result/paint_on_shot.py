@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Shaped
 
+from nvd_core.clip.pictures import MOST_PIXELS
 from nvd_core.image.colour import display_from_linear, to_linear
 from nvd_core.image.exr import Pixels, read_stored, writable, write_exr
 from nvd_core.image.geometry import Box, pixel_grid, size_of
@@ -45,6 +46,8 @@ _LEAST_LIGHT: Final = 0.02
 _NOTICED: Final = 2.4
 """Difference from the untouched atlas that counts as paint, in tolerances: 2, and some for what rounding takes."""
 
+_SAME: Final = 1 / 255
+"""Difference from what is seen without a layer's paint, display-encoded, at which its paint is taken off."""
 
 _ENOUGH_TEXELS: Final = 2.25
 """Texels in a pixel from which sharp strokes come out as painted, wherever they lie between the texels."""
@@ -102,7 +105,7 @@ def paint_on_shot(
                 layer = _layer(frame, name, place, strokes, shown, edits[name])
                 stored = _stored(name, pairs[name].painted)
                 if finer and texels_in_pixel(stored["R"].shape, layer) < _ENOUGH_TEXELS:
-                    stored = _threefold(stored)
+                    stored = _threefold(stored, pairs[name].painted)
                 texels[name] = carry(_colour(stored), layer)
                 _put(stored, texels[name])
                 write_exr(new[pairs[name]], stored)
@@ -205,7 +208,7 @@ def _layer(
 def _noticeable(exact: Picture, original: Picture, change: Picture, light: Picture, slope: Picture) -> Picture:
     """Move paint that is hardly other than the atlas by as little as lets the compositor take it for paint.
 
-    Where the frame shows nothing else without paint, it becomes the untouched atlas instead.
+    Where the frame shows the same without paint, it is taken off: every other frame shows its plate there, too.
 
     Args:
         exact: colour of the atlas that shows what was painted.
@@ -220,7 +223,8 @@ def _noticeable(exact: Picture, original: Picture, change: Picture, light: Pictu
     pushed = np.where(brightest, original + push, exact)
     lost = (1 - changed(exact, original))[..., None] * change
     is_worse = np.abs(slope * lost).max(axis=-1) > np.abs(slope * light * (pushed - exact)).max(axis=-1)
-    return np.where(is_worse[..., None], pushed, exact)
+    is_same = np.abs(slope * change).max(axis=-1) < _SAME
+    return np.where(is_same[..., None], original, np.where(is_worse[..., None], pushed, exact))
 
 
 def _slope(linear: Picture) -> Picture:
@@ -244,10 +248,14 @@ def _colour(stored: dict[str, Pixels]) -> AtlasColour:
     return np.stack([stored[name] for name in "RGB"], axis=-1, dtype=np.float32)
 
 
-def _threefold(stored: dict[str, Shaped[np.ndarray, "rows columns"]]) -> dict[str, Pixels]:
+def _threefold(stored: dict[str, Shaped[np.ndarray, "rows columns"]], path: Path) -> dict[str, Pixels]:
     """Enlarge an atlas threefold. Texel centres fall on texel centres, so that every look-up gives what it gave."""
     rows, columns = stored["R"].shape
-    grid = pixel_grid(Size(3 * columns, 3 * rows))
+    size = Size(3 * columns, 3 * rows)
+    if size.width * size.height > MOST_PIXELS:
+        message = f"The atlas would be {size}, which is too large to be read"
+        raise InputError(message, where=path, hint="Paint without --finer.")
+    grid = pixel_grid(size)
     x, y = ((grid[..., axis] - 1) / 3 for axis in (0, 1))
     return {name: resample(one.astype(np.float32), x, y).astype(one.dtype) for name, one in stored.items()}
 

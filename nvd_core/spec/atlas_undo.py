@@ -60,8 +60,10 @@ def exchanging(folder: Path, digests: Mapping[Pair, str]) -> Iterator[dict[Pair,
                         raise _meanwhile(pair.painted)
     finally:
         if kept:
+            former = _files(folder, _read(folder))
             write_json(_record(folder), {name: kept[name] for name in names if name in kept})
-            _forget_others(folder, {_kept(folder, name, facts["before"]) for name, facts in kept.items()})
+            for path in former - _files(folder, kept):
+                path.unlink(missing_ok=True)
 
 
 def undo(folder: Path, pairs: Collection[Pair]) -> list[Path]:
@@ -78,6 +80,8 @@ def undo(folder: Path, pairs: Collection[Pair]) -> list[Path]:
         InputError: there is nothing to undo, or an atlas has been painted or solved anew since.
     """
     kept, in_use = _read(folder), {pair.painted.name: pair for pair in pairs}
+    if not kept:
+        raise InputError("There is no paint on the shot that could be undone", where=folder)
     for name, facts in kept.items():
         path = _kept(folder, name, facts["before"])
         if name not in in_use or sha256(in_use[name].original) != facts["original"]:
@@ -98,15 +102,14 @@ def _record(folder: Path) -> Path:
 
 
 def _read(folder: Path) -> dict[str, dict[str, str]]:
-    """Read the record: by name of each atlas, its digests."""
+    """Read the record: by name of each atlas, its digests; empty if there is none, or it is damaged."""
     try:
         kept = json.loads(_record(folder).read_text(encoding="utf-8"))
         digests = [facts[name] for facts in kept.values() for name in _FACTS]
-        if digests and all(_DIGEST.fullmatch(one) for one in digests):
-            return kept
+        is_whole = all(_DIGEST.fullmatch(one) for one in digests) and all(Path(name).name == name for name in kept)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        pass
-    raise InputError("There is no paint on the shot that could be undone", where=folder)
+        return {}
+    return kept if is_whole else {}
 
 
 def _kept(folder: Path, name: str, digest: str) -> Path:
@@ -114,11 +117,8 @@ def _kept(folder: Path, name: str, digest: str) -> Path:
     return undo_path(folder) / f"{path.stem}.{digest[:12]}{path.suffix}"
 
 
-def _forget_others(folder: Path, kept: Collection[Path]) -> None:
-    """Delete the atlases of earlier undos."""
-    for path in undo_path(folder).glob("*.exr"):
-        if path not in kept:
-            path.unlink()
+def _files(folder: Path, kept: Mapping[str, Mapping[str, str]]) -> set[Path]:
+    return {_kept(folder, name, facts["before"]) for name, facts in kept.items()}
 
 
 def _meanwhile(path: Path) -> InputError:

@@ -201,6 +201,20 @@ def test_opacity_carries_over_to_other_frames(own_folder: Path, tmp_path: Path) 
     assert detail > 0.9, "what is below does not shine through"
 
 
+def test_paint_with_the_plates_own_colours_takes_paint_off_in_every_frame(own_folder: Path, tmp_path: Path) -> None:
+    decomposition = Decomposition.open(own_folder)
+    red = sheet(tmp_path / "sheet.png", WALL, 16, RED)
+    paint_on_shot(decomposition, 4, red)
+    where, plate = surely(decomposition, "background", 5), to_display(decomposition.one_frame(5).plate)
+    assert off(shown(decomposition, 5), plate)[where].mean() > 50
+    own = decomposition.one_frame(4).plate[..., ::-1]
+    over = np.dstack([own, 255 * (opacity_of(sheet(tmp_path / "sheet.png", WALL, 20, RED)) > 0)]).astype(np.uint8)
+    (tmp_path / "over.png").write_bytes(cv2.imencode(".png", over)[1].tobytes())
+    paint_on_shot(decomposition, 4, tmp_path / "over.png")
+    assert np.median(off(shown(decomposition, 5), plate)[where]) < 0.5
+    assert off(shown(decomposition, 5), plate)[where].mean() < 3
+
+
 def test_an_exr_is_premultiplied_and_mixed_in_linear_light(own_folder: Path, tmp_path: Path) -> None:
     decomposition = Decomposition.open(own_folder)
     inside = opacity_of(sheet(tmp_path / "sheet.png", SIGN, 12, RED)) == 1
