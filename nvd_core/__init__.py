@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "Decomposition", "MaskSource", "NvdError", "Settings", "decompose", "export_as", "insert", "open", "paint", "render",
-    "score", "undo_paint", "write",
+    "Decomposition", "MaskSource", "NvdError", "Settings", "decompose", "export_as", "insert", "open", "paint",
+    "render", "score", "undo_paint", "write",
 ]  # fmt: skip
 
 

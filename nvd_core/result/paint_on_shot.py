@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Shaped
+from jaxtyping import Bool, Shaped
 
 from nvd_core.clip.pictures import MOST_PIXELS
 from nvd_core.image.colour import display_from_linear, to_linear
