@@ -1,4 +1,4 @@
-"""A flag that stands out from the demo's sign, before the wall and behind a passing post: against its true rendering."""
+"""A flag that stands out from the demo's sign, before the wall and behind a post: against its true rendering."""
 
 from __future__ import annotations
 
