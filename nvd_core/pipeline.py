@@ -16,6 +16,7 @@ from typing import Any, final
 from nvd_core import __version__
 from nvd_core.acceptance import Accepted, accept, occupied_by_result
 from nvd_core.clip import Clip
+from nvd_core.export.edits import hold_edits, put_edits
 from nvd_core.export.frames import write_channels, write_frames
 from nvd_core.export.handover import forget_what_is_not_whole, hand_over, settle
 from nvd_core.export.plates import write_copies
@@ -234,7 +235,9 @@ def _solve_and_export(
         forget_what_is_not_whole(folder, ledger.hear)
     if not is_staged(folder):
         _make_result(job, shot, accepted, folder, checkpoints, ledger)
+    hold_edits(folder, ledger.hear)
     hand_over(folder, ledger.hear)
+    put_edits(folder, Path(job.clip), ledger.hear)
     replace(begun, is_done=True).write(folder)
 
 

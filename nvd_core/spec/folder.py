@@ -97,6 +97,11 @@ def checkpoint_note_path(folder: Path) -> Path:
     return checkpoint_path(folder) / "job.json"
 
 
+def held_edits_path(folder: Path) -> Path:
+    """Path of the edits as they will lie on the atlases of the result that is being handed over."""
+    return checkpoint_path(folder) / "edits.json"
+
+
 def begun_path(folder: Path) -> Path:
     """Path of the record of a run that has begun; deleted when it is done."""
     return folder / "begun.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -111,6 +112,20 @@ def former_version(folder: Path, clip: Path, numbers: range, layers: Collection[
     before = int(parts["number"]) if parts else 1
     older = sorted((one for one in _versions(folder) if one[0] < before), reverse=True)
     return next((path for _, path in older if belongs(path, clip, numbers[0], numbers[-1], layers)), None)
+
+
+def edited_version(folder: Path, clip: Path) -> Path | None:
+    """Newest other version of a result of the same clip, of any range, that has edits.
+
+    Args:
+        folder: of this version.
+        clip: see :func:`belongs`.
+    """
+    for path in versions(folder):
+        with suppress(InputError):
+            if path != folder.absolute() and edits_path(path).is_file() and _is_clip(read_manifest(path).source, clip):
+                return path
+    return None
 
 
 def versions(folder: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from typing import get_args
 import cv2
 import numpy as np
 import pytest
-from support import nvd, solve, tree
+from support import job_of, nvd, solve, tree
 
 import nvd_core
 from nvd_core.clip.pictures import write_png
@@ -305,16 +305,42 @@ def test_the_command_line(own: Decomposition, red: Path, tmp_path: Path) -> None
     assert {path.name for path in (folder / "edits").iterdir()} == {"logo.png"}
 
 
-def test_edits_survive_decomposing_again(own: Decomposition, demo: DemoClip, red: Path) -> None:
-    from support import job_of
+def shares(former: Decomposition, frames: list[Composite], new: Decomposition) -> float:
+    """Share of what an edit has changed in both results, in all that it has changed in either."""
+    both = either = 0
+    for before, after in zip(frames[-len(new.manifest.source.numbers) :], rendered(new), strict=True):
+        assert before.number == after.number
+        plate = to_linear(former.one_frame(before.number).plate)
+        one, other = (np.abs(frame.linear - plate).max(axis=-1) > 0.05 for frame in (before, after))
+        both, either = both + np.count_nonzero(one & other), either + np.count_nonzero(one | other)
+    assert either > 200
+    return both / either
 
+
+def test_inserts_follow_to_the_result_that_replaces_theirs(own: Decomposition, demo: DemoClip, red: Path) -> None:
     insert_picture(own, "sign", red)
-    before = {path: data for path, data in tree(own.folder).items() if "edits" in str(path)}
-    solve(job_of(demo, preset="preview"), own.folder, replaces=True)
-    assert {path: data for path, data in tree(own.folder).items() if "edits" in str(path)} == before
-    assert len(before) == 2
+    insert_picture(own, "background", red, [(20, 20), (60, 22), (58, 50), (18, 48)], 4, name="wall", blend="SCREEN")
+    before, corners = rendered(own), inserts(read_edits(own.folder, own.manifest.names))["wall"][1].corners
+    solve(job_of(demo, preset="standard", frames="3-8"), own.folder, replaces=True)
+    other = Decomposition.open(own.folder)
+    assert inserts(read_edits(own.folder, own.manifest.names))["wall"][1].corners != corners
+    assert shares(other, before, other) > 0.93
+    assert not (own.folder / "checkpoint").exists()
     (own.folder / "manifest.json").unlink()
     assert holds_result(own.folder), "what is left of it is the artist's"
+
+
+def test_inserts_follow_to_a_version_beside(own: Decomposition, demo: DemoClip, red: Path) -> None:
+    insert_picture(own, "sign", red, [(150, 40), (170, 42), (168, 58), (149, 56)], 4)
+    before, files = rendered(own), tree(own.folder)
+    events = solve(job_of(demo, preset="standard", frames="3-8"), own.folder.with_name("own_v002"))
+    other = Decomposition.open(own.folder.with_name("own_v002"))
+    assert shares(own, before, other) > 0.93
+    assert tree(own.folder) == files
+    assert not [event for event in events if "Look at it" in str(event)]
+    refused = nvd("edit", other.folder, f"--carry-from={own.folder}")
+    assert refused.returncode != 0
+    assert "edits of its own" in refused.stderr
 
 
 @pytest.mark.parametrize("blend", get_args(Blend))

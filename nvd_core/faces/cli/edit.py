@@ -18,6 +18,7 @@ from nvd_core.result.editing import (
     pin,
     remove_insert,
 )
+from nvd_core.result.follow import Followed, carry_inserts
 from nvd_core.spec.choices.amounts import FrameRange
 from nvd_core.spec.edits import Blend, Insert, keyed, read_edits
 from nvd_core.spec.errors import UsageError
@@ -87,6 +88,7 @@ class Edit:
     visible: Annotated[_OnOff | None, arg(help="Whether it is shown.")] = None
     move: Annotated[int, arg(metavar="PLACES", help="Up in the stack of its layer; down if negative.")] = 0
     remove: Annotated[bool, arg(help="Take it out. Its picture stays in the folder.")] = False
+    carry_from: Annotated[Path | None, arg(metavar="FOLDER", help="Take over the inserts of another result.")] = None
     paint_beyond: Annotated[str, arg(metavar="LAYER", help="Show paint on transparent parts of its atlas, too.")] = ""
     paint_clipped: Annotated[str, arg(metavar="LAYER", help="Show paint within its outline alone, as at first.")] = ""
     json: AsJson = False
@@ -97,6 +99,8 @@ class Edit:
         for layer, is_clipped in ((self.paint_beyond, False), (self.paint_clipped, True)):
             if layer:
                 clip_paint(decomposition, layer, is_clipped=is_clipped)
+        if self.carry_from:
+            talk.print(_carried(*carry_inserts(Decomposition.open(self.carry_from), decomposition)), soft_wrap=True)
         if self.name:
             self._change(decomposition)
         edits = read_edits(decomposition.folder, decomposition.manifest.names)
@@ -169,6 +173,13 @@ def _numbers(flag: str, text: str, count: int) -> list[float]:
     if len(numbers) != count or not all(abs(number) < 1e6 for number in numbers):
         raise UsageError(f"--{flag} {text} is not {count} numbers with commas between them")
     return numbers
+
+
+def _carried(found: list[Followed], lost: list[str]) -> str:
+    """Say which inserts were carried over to another result, and how surely."""
+    words = [f"{one.insert.name} was carried over; the surface bends under it by {one.off_px:.1f} px." for one in found]
+    words += [f"{name} was not: no frame shows its place in both results." for name in lost]
+    return "\n".join(words or ["There are no inserts to carry over."])
 
 
 def _words(one: Insert) -> str:
