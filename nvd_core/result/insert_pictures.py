@@ -23,7 +23,7 @@ from nvd_core.spec.errors import InputError
 
 Premultiplied = Float32[np.ndarray, "rows columns 4"]
 
-_MOST_DENSITY: Final = 2.0
+_MOST_DENSITY: Final = 1.25
 
 
 def open_inserts(folder: Path, inserts: Sequence[Insert]) -> Callable[[int], list[Pinned]]:
@@ -66,7 +66,7 @@ def _read(insert: Insert, folder: Path, number: int) -> Premultiplied:
 def write_pictures(folder: Path, name: str, source: Path, corners: Corners, atlas: Size) -> Insert:
     """Write the pictures of a new insert, as its own copies, and describe it.
 
-    Pictures much finer than their place on the atlas are reduced to twice its density: a look-up takes the four nearest
+    Pictures finer than their place on the atlas are reduced to a little above its density: a look-up takes the four nearest
     pixels, and would flicker. Pictures of 8 bits are written as PNG, others as EXR.
 
     Args:
@@ -123,7 +123,7 @@ def _pictures(source: Path) -> tuple[Iterator[Picture], int]:
 
 
 def _reduced(picture: Size, corners: Corners, atlas: Size) -> Size:
-    """Size of a picture that has at most twice the density of the atlas at its place."""
+    """Size of a picture that is hardly finer than the atlas at its place."""
     points = np.array(corners, np.float32) * np.array(atlas, np.float32)
     across, down = (
         max(float(np.linalg.norm(points[one] - points[other])) for one, other in sides)
