@@ -66,8 +66,8 @@ def _read(insert: Insert, folder: Path, number: int) -> Premultiplied:
 def write_pictures(folder: Path, name: str, source: Path, corners: Corners, atlas: Size) -> Insert:
     """Write the pictures of a new insert, as its own copies, and describe it.
 
-    Pictures finer than their place on the atlas are reduced to a little above its density: a look-up takes the four nearest
-    pixels, and would flicker. Pictures of 8 bits are written as PNG, others as EXR.
+    Pictures finer than their place on the atlas are reduced to a little above its density: a look-up takes the four
+    nearest pixels, and would flicker. Pictures of 8 bits are written as PNG, others as EXR.
 
     Args:
         folder: of the result.
