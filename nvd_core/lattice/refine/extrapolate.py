@@ -12,7 +12,7 @@ from typing import Final
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float32
 
 from nvd_core.image.fit import fit_homography
 from nvd_core.image.geometry import Homography, Points, transform
@@ -95,15 +95,18 @@ def _continued(
     reach_px: float,
 ) -> Float32[np.ndarray, "row column 2"]:
     """Continue values at scattered points to other places: the affine function that fits the nearest ones best."""
-    apart = places.reshape(-1, 1, 2) - at
-    weight = 1 / ((apart**2).sum(axis=-1) + reach_px**2) ** 2
+    middle = at.mean(axis=0)
+    (x, y), (u, v) = (at - middle).astype(np.float64).T, values.astype(np.float64).T
+    to = (places.reshape(-1, 2) - middle).astype(np.float64)
+    apart = (to[:, :1] - x) ** 2 + (to[:, 1:] - y) ** 2
+    weight = 1 / (apart + reach_px**2) ** 2
     weight /= weight.sum(axis=1, keepdims=True)
-    centre = weight @ at
-    spread = at - centre[:, None]
-    covariance = np.einsum("pn,pni,pnj->pij", weight, spread, spread)
-    steady = _STEADY * (covariance[:, 0, 0] + covariance[:, 1, 1]) + 1e-6
-    covariance += steady[:, None, None] * np.eye(2, dtype=np.float32)
-    mean = weight @ values
-    slope = np.linalg.solve(covariance, np.einsum("pn,pni,pnj->pij", weight, spread, values - mean[:, None]))
-    continued: Float[np.ndarray, "place 2"] = mean + np.einsum("pi,pij->pj", places.reshape(-1, 2) - centre, slope)
+    # Weighted moments of first and second order, all by one product.
+    moments = (weight @ np.stack([x, y, u, v, x * x, x * y, y * y, x * u, y * u, x * v, y * v], axis=1)).T
+    x, y, u, v, xx, xy, yy, xu, yu, xv, yv = moments
+    covariance = np.array([[xx - x * x, xy - x * y], [xy - x * y, yy - y * y]])
+    covariance += (_STEADY * (covariance[0, 0] + covariance[1, 1]) + 1e-6) * np.eye(2)[..., None]
+    with_values = np.array([[xu - x * u, xv - x * v], [yu - y * u, yv - y * v]])
+    slope = np.linalg.solve(covariance.transpose(2, 0, 1), with_values.transpose(2, 0, 1))
+    continued = np.stack([u, v], axis=1) + ((to - np.stack([x, y], axis=1))[:, None] @ slope)[:, 0]
     return continued.reshape(places.shape).astype(np.float32)
