@@ -21,9 +21,9 @@ from nvd_core.spec.manifest import Manifest
 from ..host import compat
 from ..host.nodes import Node, Socket, Tree
 from .insert_group import ABOVE, BELOW, NUMBERS, OPACITY, PICTURE, SURFACE, insert_group, set_insert
-from .layer_group import INSERTS, INSERTS_BEYOND, PAINT_BEYOND
+from .layer_group import INSERTS, INSERTS_BEYOND, PAINT_BEYOND, take_edits
 from .pictures import load_picture
-from .scenes import LAYER_NODE, PASSES_NODE, SURFACE_NODE, node_of
+from .scenes import LAYER_NODE, PASSES_NODE, SURFACE_NODE, atlas_nodes, node_of
 from .surface_group import UNLIT
 
 INSERT_NODE: Final = "Insert {} on {}"
@@ -70,10 +70,20 @@ def build_stack(scene: bpy.types.Scene, folder: Path, layer: str, stack: Stack, 
     if below:
         for output, label in zip(ABOVE, (INSERTS, INSERTS_BEYOND), strict=True):
             tree.links.new(below.outputs[output], group.inputs[label])
+    _fit_layers(scene)
     ours = [node for node in tree.nodes if node.get(_LAYER_KEY) == layer]
     for place, node in enumerate(ours):
         node.parent = group.parent
         node.location = (group.location.x - _STEP * (len(ours) - place), group.location.y - _BELOW)
+
+
+def _fit_layers(scene: bpy.types.Scene) -> None:
+    """Let all layers' nodes compute edits if one has any: what one shows beyond its outline hides those behind."""
+    groups = [group for layer in atlas_nodes(scene) if (group := node_of(scene, LAYER_NODE.format(layer)))]
+    groups = [group for group in groups if PAINT_BEYOND in group.inputs]
+    has_edits = any(group.inputs[INSERTS].is_linked or group.inputs[PAINT_BEYOND].default_value for group in groups)
+    for group in groups:
+        take_edits(group, has_edits=has_edits)
 
 
 def _clear(scene: bpy.types.Scene, layer: str) -> None:

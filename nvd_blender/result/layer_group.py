@@ -57,6 +57,9 @@ what they show beyond their outlines."""
 
 _BOTTOM: Final = "Bottom"
 
+_EDITS_KEY: Final = "nvd_edits"
+"""Custom property of the group: whether it computes other edits than paint."""
+
 BEHIND: Final = "Behind"
 """Input for the layers behind as solved, by their shares of the pixel."""
 
@@ -73,7 +76,7 @@ def add_layer_group(tree: Tree, name: str, pictures: Sequence[Socket], surface: 
     """
     node = tree.nodes.new("CompositorNodeGroup")
     # Copying a group takes a tenth of the time of building one.
-    node.node_tree = front.node_tree.copy() if front else _layer_group()
+    node.node_tree = front.node_tree.copy() if front else _layer_group(has_edits=False)
     node.node_tree.name = name
     for control in (SHOWN, *(one.name for one in CONTROLS)):
         node.inputs[control].default_value = 1.0
@@ -95,15 +98,56 @@ def set_bottom(node: Node) -> None:
     node.inputs[_BOTTOM].default_value = 1.0
 
 
-def _layer_group() -> Tree:
+def take_edits(node: Node, *, has_edits: bool) -> None:
+    """Let a layer's node take inserts and what shows beyond outlines, which a result without them need not compute."""
+    if bool(node.node_tree.get(_EDITS_KEY)) != has_edits:
+        former = node.node_tree
+        node.node_tree = _layer_group(has_edits=has_edits)  # of the same sockets, so that links and values stay
+        node.node_tree.name = former.name
+        if not former.users:
+            bpy.data.node_groups.remove(former)
+
+
+def _layer_group(*, has_edits: bool) -> Tree:
     tree = bpy.data.node_groups.new("NVD", "CompositorNodeTree")
+    tree[_EDITS_KEY] = has_edits
     _declare(tree)
     inputs = {socket.name: socket for socket in tree.nodes.new("NodeGroupInput").outputs}
+    output = tree.nodes.new("NodeGroupOutput")
+    opacity = nodes.math(tree, "MULTIPLY", inputs["Opacity"], inputs[SHOWN])
+    light = nodes.mix(tree, "MIX", inputs["Light"], _WHITE, inputs["Residual"])
+    light = nodes.mix(tree, "MULTIPLY", 1.0, light, inputs["Gain"])
+    seen = _see_through(tree, inputs["Alpha"], opacity, inputs, output)
+    change, layer, free = (_edited if has_edits else _painted)(tree, inputs, light, opacity, seen)
+    for socket, label in ((_finite(tree, change), "Change"), (layer, "Layer"), (free, "Free")):
+        tree.links.new(socket, output.inputs[label])
+    arrange(tree)
+    return tree
+
+
+def _painted(
+    tree: Tree, inputs: dict[str, Socket], light: Socket, opacity: Socket, seen: Socket
+) -> tuple[Socket, Socket, Socket]:
+    """Change of the plate by paint, layer alone, and what it leaves free, of a result without other edits."""
+    was = nodes.mix(tree, "MULTIPLY", 1.0, inputs["Residual"], inputs[ORIGINAL])
+    lit = nodes.mix(tree, "MULTIPLY", 1.0, light, inputs[PAINTED])
+    touched = nodes.math(tree, "MULTIPLY", opacity, inputs[TOUCHED])
+    difference, mismatch = (
+        nodes.mix(tree, "SUBTRACT", 1.0, lit, was),
+        nodes.mix(tree, "SUBTRACT", 1.0, was, inputs["Plate"]),
+    )
+    known = _known_at(tree, inputs["UV"], inputs["Alpha"])
+    added = nodes.scaled(tree, difference, nodes.math(tree, "MULTIPLY", known, touched))
+    replaced = nodes.scaled(tree, mismatch, nodes.math(tree, "MULTIPLY", owned(tree, inputs["Alpha"]), touched))
+    return nodes.mix(tree, "ADD", 1.0, added, replaced), nodes.scaled(tree, lit, seen), inputs["Free"]
+
+
+def _edited(
+    tree: Tree, inputs: dict[str, Socket], light: Socket, opacity: Socket, seen: Socket
+) -> tuple[Socket, Socket, Socket]:
+    """As :func:`_painted`, with inserts, and beyond the outline: see :mod:`nvd_core.shot.compositing`."""
     plate, uv, alpha, residual = (inputs[label] for label in _PICTURES)
     painted, original, touched = (inputs[label] for label in _SURFACE)
-    opacity = nodes.math(tree, "MULTIPLY", inputs["Opacity"], inputs[SHOWN])
-    light = nodes.mix(tree, "MIX", inputs["Light"], _WHITE, residual)
-    light = nodes.mix(tree, "MULTIPLY", 1.0, light, inputs["Gain"])
     was = nodes.mix(tree, "MULTIPLY", 1.0, residual, original)
     inserts = _Over(inputs[INSERTS], nodes.channels(tree, inputs[INSERTS])[3])
     within = _faded(tree, _over(tree, inserts, _Over(nodes.scaled(tree, painted, touched), touched)), opacity)
@@ -112,13 +156,9 @@ def _layer_group() -> Tree:
     added = nodes.scaled(tree, difference, _known_at(tree, uv, alpha))
     mismatch = nodes.mix(tree, "SUBTRACT", 1.0, was, plate)
     change = nodes.mix(tree, "ADD", 1.0, added, nodes.scaled(tree, mismatch, replaced))
-
-    output = tree.nodes.new("NodeGroupOutput")
-    seen = _see_through(tree, alpha, opacity, inputs, output)
     surface = nodes.mix(tree, "ADD", 1.0, nodes.scaled(tree, painted, _left(tree, inserts.share)), inserts.colour)
     layer = nodes.scaled(tree, nodes.mix(tree, "MULTIPLY", 1.0, light, surface), seen)
 
-    # Beyond the outline: see nvd_core.shot.compositing.beyond_outline.
     behind_share = nodes.math(tree, "MAXIMUM", nodes.math(tree, "SUBTRACT", inputs["Uncovered"], alpha), 0.0)
     beyond = _Over(inputs[INSERTS_BEYOND], nodes.channels(tree, inputs[INSERTS_BEYOND])[3])
     touched = nodes.math(
@@ -136,12 +176,9 @@ def _layer_group() -> Tree:
     is_behind = nodes.math(tree, "GREATER_THAN", 1.0, inputs[_BOTTOM])
     change = nodes.mix(tree, "ADD", 1.0, change, nodes.scaled(tree, change_beyond, is_behind))
     layer = nodes.mix(tree, "ADD", 1.0, layer, nodes.scaled(tree, lit, is_behind))
-    for picture, label in ((_finite(tree, change), "Change"), (layer, "Layer")):
-        tree.links.new(nodes.scaled(tree, picture, inputs["Free"]), output.inputs[label])
+    change, layer = (nodes.scaled(tree, one, inputs["Free"]) for one in (change, layer))
     known = nodes.math(tree, "MAXIMUM", 0.0, beyond.share)  # 0 where it is no number, so that others keep their paint
-    tree.links.new(nodes.math(tree, "MULTIPLY", inputs["Free"], _left(tree, known)), output.inputs["Free"])
-    arrange(tree)
-    return tree
+    return change, layer, nodes.math(tree, "MULTIPLY", inputs["Free"], _left(tree, known))
 
 
 class _Over(NamedTuple):
