@@ -93,7 +93,10 @@ def _surface_group(atlas: bpy.types.Image, untouched: bpy.types.Image) -> Tree:
     touched = _changed(tree, painted, original)
 
     bright = nodes.mix(tree, "LIGHTEN", 1.0, (LEAST_LIGHT, LEAST_LIGHT, LEAST_LIGHT, 1.0), residual)
-    free = nodes.math(tree, "MULTIPLY", owned(tree, alpha), nodes.math(tree, "SUBTRACT", 1.0, touched))
+    is_inside = nodes.math(tree, "GREATER_THAN", alpha, 0.5)
+    free = nodes.math(tree, "SUBTRACT", 1.0, nodes.math(tree, "MULTIPLY", touched, is_inside))
+    sure = nodes.math(tree, "MAXIMUM", alpha, nodes.math(tree, "SUBTRACT", 1.0, alpha))
+    free = nodes.math(tree, "MULTIPLY", owned(tree, sure), free)
     unlit = nodes.mix(tree, "MIX", free, painted, nodes.mix(tree, "DIVIDE", 1.0, plate, bright))
     solved = nodes.scaled(tree, nodes.mix(tree, "MULTIPLY", 1.0, residual, original), alpha)
     outputs = tree.nodes.new("NodeGroupOutput").inputs

@@ -44,15 +44,19 @@ def put_edits(folder: Path, clip: Path, tell: Tell) -> None:
     """Let the edits follow to a result that is in its place now: its own, or those of another version of the clip."""
     held = held_edits_path(folder)
     if held.exists():
-        data = json.loads(held.read_text(encoding="utf-8"))
-        if sha256(edits_path(folder)) == data["of"]:
-            record = json.loads(edits_path(folder).read_text(encoding="utf-8"))
-            write_json(edits_path(folder), record | {"layers": record["layers"] | data["layers"]})
-            _tell(data["said"], tell)
-        else:
+        try:
+            data = json.loads(held.read_text(encoding="utf-8"))
+            is_same = sha256(edits_path(folder)) == data["of"]
+            if is_same:
+                record = json.loads(edits_path(folder).read_text(encoding="utf-8"))
+                write_json(edits_path(folder), record | {"layers": record["layers"] | data["layers"]})
+                _tell(data["said"], tell)
+        except (OSError, ValueError, KeyError, TypeError):
+            is_same = False
+        if not is_same:
             message = "The inserts were changed while the job ran, and lie as on the former atlases"
             tell(Caution(message=message, hint="Look at them, and pin them anew."))
-        held.unlink()
+        held.unlink(missing_ok=True)
     elif not edits_path(folder).exists() and (former := edited_version(folder, clip)):
         try:
             found, lost = carry_inserts(Decomposition.open(former), Decomposition.open(folder))

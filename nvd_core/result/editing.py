@@ -11,20 +11,22 @@ from typing import Any
 
 from nvd_core.image.geometry import size_of
 from nvd_core.result.decomposition import Decomposition
-from nvd_core.result.insert_pictures import first_picture, write_pictures
+from nvd_core.result.insert_pictures import first_picture, forget_pictures, write_pictures
 from nvd_core.result.place import corners_in_middle, corners_on_atlas, corners_on_shot
+from nvd_core.runtime.writer import sole_writer
 from nvd_core.spec.edits import (
+    CORNERS,
     NO_EDITS,
     Corners,
     Edits,
     Insert,
     Stack,
-    changed_insert,
     edits_path,
     insert_path,
     inserts,
     keyed,
     read_edits,
+    with_insert,
     write_edits,
 )
 from nvd_core.spec.errors import InputError
@@ -57,16 +59,22 @@ def insert_picture(
     Raises:
         InputError: there is no such layer or frame, the source cannot be read, or the name is taken or no name.
     """
-    edits = _edits(decomposition)
-    name = _free_name(decomposition, edits, name, source)
-    corners = _corners(decomposition, layer, source, points_px, frame)
-    atlas = size_of(decomposition.covered(layer))
-    start = decomposition.manifest.source.first
-    insert = replace(write_pictures(decomposition.folder, name, source, corners, atlas), **({"start": start} | values))
-    stack = edits.get(layer, NO_EDITS)
-    edits[layer] = replace(stack, inserts=(*stack.inserts, insert))
-    _write(decomposition, edits)
-    return insert
+    with sole_writer(decomposition.folder):
+        edits = _edits(decomposition)
+        name = _free_name(decomposition, edits, name, source)
+        corners = _corners(decomposition, layer, source, points_px, frame)
+        atlas = size_of(decomposition.covered(layer))
+        values = {"start": decomposition.manifest.source.first} | values
+        written = write_pictures(decomposition.folder, name, source, corners, atlas)
+        try:
+            insert = _with_ends(replace(written, **values), decomposition)
+            stack = edits.get(layer, NO_EDITS)
+            edits[layer] = replace(stack, inserts=(*stack.inserts, insert))
+            _write(decomposition, edits)
+        except BaseException:
+            forget_pictures(decomposition.folder, written)
+            raise
+        return insert
 
 
 def change_insert(decomposition: Decomposition, name: str, **values: Any) -> Insert:  # noqa: ANN401 (of an insert)
@@ -75,17 +83,18 @@ def change_insert(decomposition: Decomposition, name: str, **values: Any) -> Ins
     Raises:
         InputError: there is no such insert.
     """
-    edits = _edits(decomposition)
-    _find(decomposition, edits, name)
-    edits = changed_insert(edits, name, **values)
-    _write(decomposition, edits)
-    return inserts(edits)[name][1]
+    with sole_writer(decomposition.folder):
+        edits = _edits(decomposition)
+        _, insert = _find(decomposition, edits, name)
+        insert = _with_ends(replace(insert, **values), decomposition)
+        _write(decomposition, with_insert(edits, insert))
+        return insert
 
 
 def pin(
     decomposition: Decomposition, name: str, points_px: Points, frame: int | None = None, key: int | None = None
 ) -> Insert:
-    """Pin an insert's corners: to points of a frame, as a key frame there, or to points of the atlas, for good.
+    """Pin an insert's corners to points of a frame or of the atlas: as a key frame, or for all frames.
 
     Args:
         decomposition: opened.
@@ -110,12 +119,13 @@ def move_insert(decomposition: Decomposition, name: str, places: int) -> None:
     Raises:
         InputError: there is no such insert.
     """
-    edits = _edits(decomposition)
-    layer, insert = _find(decomposition, edits, name)
-    others = [one for one in edits[layer].inserts if one.name != name]
-    place = edits[layer].inserts.index(insert) + places
-    others.insert(min(max(place, 0), len(others)), insert)
-    _write(decomposition, {**edits, layer: replace(edits[layer], inserts=tuple(others))})
+    with sole_writer(decomposition.folder):
+        edits = _edits(decomposition)
+        layer, insert = _find(decomposition, edits, name)
+        others = [one for one in edits[layer].inserts if one.name != name]
+        place = edits[layer].inserts.index(insert) + places
+        others.insert(min(max(place, 0), len(others)), insert)
+        _write(decomposition, {**edits, layer: replace(edits[layer], inserts=tuple(others))})
 
 
 def remove_insert(decomposition: Decomposition, name: str) -> None:
@@ -124,10 +134,11 @@ def remove_insert(decomposition: Decomposition, name: str) -> None:
     Raises:
         InputError: there is no such insert.
     """
-    edits = _edits(decomposition)
-    layer, insert = _find(decomposition, edits, name)
-    left = tuple(one for one in edits[layer].inserts if one is not insert)
-    _write(decomposition, {**edits, layer: replace(edits[layer], inserts=left)})
+    with sole_writer(decomposition.folder):
+        edits = _edits(decomposition)
+        layer, insert = _find(decomposition, edits, name)
+        left = tuple(one for one in edits[layer].inserts if one is not insert)
+        _write(decomposition, {**edits, layer: replace(edits[layer], inserts=left)})
 
 
 def clip_paint(decomposition: Decomposition, layer: str, *, is_clipped: bool) -> None:
@@ -136,10 +147,11 @@ def clip_paint(decomposition: Decomposition, layer: str, *, is_clipped: bool) ->
     Raises:
         InputError: there is no such layer.
     """
-    edits = _edits(decomposition)
     if layer not in decomposition.manifest.names:
         raise decomposition.no_layer(layer)
-    _write(decomposition, {**edits, layer: replace(edits.get(layer, NO_EDITS), is_paint_clipped=is_clipped)})
+    with sole_writer(decomposition.folder):
+        edits = _edits(decomposition)
+        _write(decomposition, {**edits, layer: replace(edits.get(layer, NO_EDITS), is_paint_clipped=is_clipped)})
 
 
 def _edits(decomposition: Decomposition) -> Edits:
@@ -148,6 +160,17 @@ def _edits(decomposition: Decomposition) -> Edits:
 
 def _write(decomposition: Decomposition, edits: dict[str, Stack]) -> None:
     write_edits(decomposition.folder, edits, decomposition.manifest.names)
+
+
+def _with_ends(insert: Insert, decomposition: Decomposition) -> Insert:
+    """Let fades begin and end with the shot, or with the movie, where the insert has no range of its own."""
+    source = decomposition.manifest.source
+    begin = max(source.first, insert.start) if insert.count > 1 else source.first
+    return replace(
+        insert,
+        first=begin if insert.fade_in and insert.first is None else insert.first,
+        last=source.last if insert.fade_out and insert.last is None else insert.last,
+    )
 
 
 def _find(decomposition: Decomposition, edits: Edits, name: str) -> tuple[str, Insert]:
@@ -165,9 +188,24 @@ def _corners(
         raise decomposition.no_layer(layer)
     if points_px is None:
         return corners_in_middle(decomposition, layer, first_picture(source))
+    if not _is_convex(points_px):
+        message = "The corners are not those of a picture: they lie on a line, or its sides cross"
+        raise InputError(message, where=decomposition.folder, hint=f"Name them in this order: {', '.join(CORNERS)}.")
     if frame is None:
         return corners_on_atlas(points_px, size_of(decomposition.covered(layer)))
     return corners_on_shot(decomposition, layer, frame, points_px)
+
+
+def _is_convex(points: Points) -> bool:
+    """Whether points are the corners of a convex quadrilateral, one after the other."""
+    if len(points) != len(CORNERS):
+        return False
+    around = [*points, *points[:2]]
+    turns = [
+        (x1 - x0) * (y2 - y1) - (y1 - y0) * (x2 - x1)
+        for (x0, y0), (x1, y1), (x2, y2) in zip(around, around[1:], around[2:], strict=False)
+    ]
+    return min(turns) > 0 or max(turns) < 0
 
 
 def _free_name(decomposition: Decomposition, edits: Edits, name: str, source: Path) -> str:
@@ -181,7 +219,9 @@ def _free_name(decomposition: Decomposition, edits: Edits, name: str, source: Pa
             hint = "Use letters, digits, - and _, and a letter first."
             raise InputError(f"{name!r} is no name for an insert", where=folder, hint=hint)
         if name.casefold() in taken:
-            raise InputError(f"There is an insert {name} already", where=folder, hint="Choose another name.")
+            raise InputError(
+                f"There is an insert {name} already, or its picture", where=folder, hint="Choose another name."
+            )
         return name
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", source.stem.partition(".")[0]).strip("_-")[:30]
     stem = stem if LAYER_NAME.fullmatch(stem) else f"insert_{stem}".rstrip("_")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -87,10 +88,10 @@ def write_pictures(folder: Path, name: str, source: Path, corners: Corners, atla
     paths = [insert_path(folder, name, suffix, number) for number in numbers]
     try:
         for path, picture in zip(paths, chain([first], pictures), strict=True):
+            _check_size(picture, size_of(first), source)
             _write(path, picture, size)
     except BaseException:
-        for path in paths:
-            path.unlink(missing_ok=True)
+        _remove(paths)
         raise
     return Insert(
         name=name,
@@ -101,6 +102,25 @@ def write_pictures(folder: Path, name: str, source: Path, corners: Corners, atla
         count=count,
         source=str(source.absolute()),
     )
+
+
+def _check_size(picture: Picture, first: Size, source: Path) -> None:
+    if size_of(picture) != first:
+        message = f"A picture of the sequence is {size_of(picture)}, the first is {first}"
+        raise InputError(message, where=source, hint="Export them in one size.")
+
+
+def forget_pictures(folder: Path, insert: Insert) -> None:
+    """Delete the pictures of an insert that could not be recorded."""
+    _remove(list(insert.paths(folder)))
+
+
+def _remove(paths: Sequence[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+    if len(paths) > 1:
+        with suppress(OSError):
+            paths[0].parent.rmdir()
 
 
 def first_picture(source: Path) -> Size:
@@ -139,9 +159,11 @@ def _write(path: Path, picture: Picture, size: Size) -> None:
     if rgba.shape[2] == 3:
         opaque = np.iinfo(rgba.dtype).max if rgba.dtype.kind == "u" else 1
         rgba = np.dstack([rgba, np.full(rgba.shape[:2], opaque, rgba.dtype)])
-    if rgba.dtype != np.uint8 or size_of(rgba) != size:
+    is_coded = path.suffix == ".png"
+    if not is_coded or rgba.dtype != np.uint8 or size_of(rgba) != size:
         light = resized(_premultiplied(rgba), size)
-        rgba = light if picture.dtype != np.uint8 else _coded(light)
+        light[..., 3] = np.clip(light[..., 3], 0, 1)
+        rgba = _coded(light) if is_coded else light
     rim = np.pad(rgba, ((RIM_PX, RIM_PX), (RIM_PX, RIM_PX), (0, 0)))
     if rim.dtype == np.uint8:
         write_png(path, rim)

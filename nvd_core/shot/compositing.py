@@ -138,12 +138,13 @@ def paint(painted: Colour, original: Colour) -> Over:
 
 
 def unlit(plate: Colour, alpha: Share, residual: Colour, painted: Colour, touched: Share) -> Colour:
-    """Surface of a layer that blend modes of inserts see: the plate without its light, where the layer owns it.
+    """Surface that blend modes of a layer's inserts see: the plate without the layer's light.
 
-    So a tint keeps the plate's grain, which the atlas, an average over frames, does not have. Elsewhere, and where
-    there is paint, it is the atlas.
+    So a tint keeps the plate's grain, which the atlas, an average over frames, does not have, and beyond the outline it
+    tints what is there. On the outline's soft edge, and where the layer is painted, it is the atlas.
     """
-    share = (owned(alpha) * (1 - touched))[..., None]
+    free = np.where(alpha > 0.5, 1 - touched, 1)
+    share = (owned(np.maximum(alpha, 1 - alpha)) * free)[..., None].astype(np.float32)
     return painted + share * (plate / np.maximum(residual, LEAST_LIGHT) - painted)
 
 

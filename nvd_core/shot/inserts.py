@@ -42,7 +42,7 @@ class Inserts(NamedTuple):
     """All inserts of a layer in one frame, composited.
 
     Attributes:
-        within: those within the layer's outline, which are all.
+        within: all inserts, clipped to the outline or not.
         beyond: those that show beyond it, too.
     """
 

@@ -191,8 +191,16 @@ def read_edits(folder: Path, layers: Collection[str]) -> Edits:
 
 
 def write_edits(folder: Path, edits: Mapping[str, Stack], layers: Collection[str]) -> None:
-    """Write the edits of a result's layers; those recorded of layers that it does not have any more stay."""
+    """Write the edits of a result's layers; those recorded of layers that it does not have any more stay.
+
+    Raises:
+        InputError: a value is one that :func:`read_edits` would refuse, or the file cannot be written.
+    """
     path, others = edits_path(folder), {}
+    for name, (_, insert) in inserts(edits).items():
+        if fault := misfit(asdict(insert), Insert) or _fault(insert):
+            message = f"The insert {name} would have {fault} that it cannot have"
+            raise InputError(message, where=path, hint="Nothing was changed; give another value.")
     if path.exists():
         others = json.loads(path.read_text(encoding="utf-8"))["layers"]
     kept = {layer: stack for layer, stack in others.items() if layer not in layers}
@@ -200,16 +208,11 @@ def write_edits(folder: Path, edits: Mapping[str, Stack], layers: Collection[str
     write_json(path, {"schema_version": SCHEMA_VERSION, "layers": kept | stacks})
 
 
-def changed_insert(edits: Mapping[str, Stack], name: str, **values: Any) -> Edits:  # noqa: ANN401 (of an insert)
-    """Change values of an insert.
-
-    Raises:
-        KeyError: there is none of that name.
-    """
-    layer, _ = inserts(edits)[name]
-    stack = edits[layer]
-    changed = tuple(replace(one, **values) if one.name == name else one for one in stack.inserts)
-    return {**edits, layer: replace(stack, inserts=changed)}
+def with_insert(edits: Mapping[str, Stack], insert: Insert) -> Edits:
+    """Put an insert in the place of the one of its name, which there has to be."""
+    layer, _ = inserts(edits)[insert.name]
+    changed = tuple(insert if one.name == insert.name else one for one in edits[layer].inserts)
+    return {**edits, layer: replace(edits[layer], inserts=changed)}
 
 
 def _stack(data: dict[str, Any], path: Path) -> Stack:
@@ -234,19 +237,24 @@ def parse_insert(data: dict[str, Any], path: Path) -> Insert:
     for name in known.keys() & {"corners", "opacity"}:
         known[name] = tuple(map(tuple, known[name]))
     insert = Insert(**known)
+    if name := _fault(insert):
+        raise _damaged(path, name)
+    return insert
+
+
+def _fault(insert: Insert) -> str:
+    """Name of the first field of an insert that holds what it cannot; empty if there is none."""
     for name, keys, values, least, most in (
         ("corners", insert.corners, 2 * len(CORNERS), -_MOST_UV, _MOST_UV),
         ("opacity", insert.opacity, 1, 0.0, 1.0),
     ):
         are_rows = all(len(row) == 1 + values and least <= min(row[1:]) and max(row[1:]) <= most for row in keys)
         if not are_rows or [row[0] for row in keys] != sorted({row[0] for row in keys}):
-            raise _damaged(path, name)
+            return name
     own = insert_path(Path(), insert.name, Path(insert.file).suffix, None if insert.count == 1 else 1)
-    if not LAYER_NAME.fullmatch(insert.name) or own.as_posix() != insert.file:
-        raise _damaged(path, "file")
-    return insert
+    return "" if LAYER_NAME.fullmatch(insert.name) and own.as_posix() == insert.file else "file"
 
 
 def _damaged(path: Path, name: str) -> InputError:
-    what = f": {name} is none that there is" if name else ""
+    what = f": {name} holds what it cannot" if name else ""
     return InputError(f"The record of the edits is damaged{what}", where=path, hint="Restore it from a copy.")

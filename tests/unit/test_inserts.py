@@ -21,6 +21,7 @@ from nvd_core.result.composite import Composite
 from nvd_core.result.decomposition import Decomposition
 from nvd_core.result.editing import change_insert, clip_paint, insert_picture, move_insert, pin, remove_insert
 from nvd_core.result.rendering import render
+from nvd_core.runtime.writer import sole_writer
 from nvd_core.shot.inserts import on_picture
 from nvd_core.spec.edits import Blend, at, edits_path, inserts, keyed, read_edits
 from nvd_core.spec.errors import InputError
@@ -341,6 +342,43 @@ def test_inserts_follow_to_a_version_beside(own: Decomposition, demo: DemoClip, 
     refused = nvd("edit", other.folder, f"--carry-from={own.folder}")
     assert refused.returncode != 0
     assert "edits of its own" in refused.stderr
+
+
+def test_beyond_the_outline_a_tint_tints_what_is_there(own: Decomposition, tmp_path: Path) -> None:
+    grey = still(tmp_path / "grey.png", (188, 188, 188, 255))
+    frame = own.one_frame(4)
+    right = int(np.nonzero(frame.layers["sign"].alpha > 0.5)[1].max()) + 4
+    insert_picture(
+        own, "sign", grey, [(right, 20), (right + 15, 20), (right + 15, 40), (right, 40)], 4, blend="MULTIPLY"
+    )
+    done, plate = rendered(own)[3].linear, to_linear(frame.plate)
+    ratio = (done / np.maximum(plate, 1e-3))[24:36, right + 4 : right + 11]
+    np.testing.assert_allclose(ratio, to_linear(np.full((1, 1, 3), 188, np.uint8)).max(), atol=0.02)
+
+
+def test_what_could_not_be_read_again_is_not_written(own: Decomposition, red: Path) -> None:
+    insert_picture(own, "sign", red)
+    before, names = edits_path(own.folder).read_bytes(), sorted(path.name for path in (own.folder / "edits").iterdir())
+    far = [(9e5, 0.0), (9e5 + 9, 0.0), (9e5 + 9, 9.0), (9e5, 9.0)]
+    for points, values in ((far, {}), (None, {"opacity": ((0.0, 2.0),)}), (None, {"start": 2**70})):
+        with pytest.raises(InputError, match="cannot have"):
+            insert_picture(own, "sign", red, points, name="other", **values)
+    for crossing in ([(0, 0), (9, 9), (9, 0), (0, 9)], [(0, 0), (5, 5), (9, 9), (0, 9)], [(0, 0), (9, 9)]):
+        with pytest.raises(InputError, match="not those of a picture"):
+            pin(own, "red", [(float(x), float(y)) for x, y in crossing])
+    assert edits_path(own.folder).read_bytes() == before
+    assert sorted(path.name for path in (own.folder / "edits").iterdir()) == names
+
+
+def test_fades_without_a_range_are_those_of_the_shot(own: Decomposition, red: Path) -> None:
+    insert = insert_picture(own, "sign", red, fade_in=1, fade_out=1)
+    assert [insert.strength(number) for number in own.manifest.source.numbers] == [0.5, 1, 1, 1, 1, 1, 1, 0.5]
+
+
+def test_of_two_writers_at_once_none_is_lost(own: Decomposition, red: Path) -> None:
+    with sole_writer(own.folder), pytest.raises(InputError, match="Another job"):
+        insert_picture(own, "sign", red)
+    assert insert_picture(own, "sign", red).name == "red"
 
 
 @pytest.mark.parametrize("blend", get_args(Blend))

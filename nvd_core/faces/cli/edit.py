@@ -115,9 +115,9 @@ class Edit:
         if self.remove:
             remove_insert(decomposition, self.name)
             return
+        values = _values(self.opacity, self.blend, self.frames, self.fade, self.clipped)
         if points := _points(self.corners, self.box):
             pin(decomposition, self.name, points, self.frame, self.key)
-        values = _values(self.opacity, self.blend, self.frames, self.fade, self.clipped)
         if self.visible:
             values["is_visible"] = self.visible == "on"
         insert = change_insert(decomposition, self.name, **{k: v for k, v in values.items() if k != "opacity"})
