@@ -12,8 +12,8 @@ if not any(name.startswith(f"{__name__}.") for name in sys.modules):
 from . import operators
 from .engine import tasks
 from .host import opened
-from .jobs import checks, clean_plate, frame_check, queue
-from .result import atlas_files, coverage, mask_view, undo
+from .jobs import checks, clean_plate, frame_check, insertion, queue
+from .result import atlas_files, coverage, edit_record, mask_view, undo
 from .source import ownership, properties
 from .ui import layers_panel, menus, objects_panel, panels, preferences, progress
 
@@ -30,6 +30,7 @@ _MODULES = (
     coverage,
     mask_view,
     atlas_files,
+    edit_record,
     undo,
     opened,
     queue,
@@ -47,6 +48,7 @@ def unregister() -> None:
     tasks.stop()
     checks.stop()
     clean_plate.stop()
+    insertion.stop()
     frame_check.stop()
     for module in reversed(_MODULES):
         module.unregister()

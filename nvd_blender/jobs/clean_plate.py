@@ -19,7 +19,7 @@ from ..engine import location, tasks
 from ..engine.pip_output import failing_line
 from ..engine.private import Step, engine_command
 from ..host import compat, nodes, opened, timers
-from ..result import layers, paint, rendered, undo
+from ..result import edit_record, layers, paint, rendered, undo
 from ..result.layer_group import CONTROLS, SHOWN
 from ..result.scenes import MODE_SWITCH, atlas_nodes, node_of, path_of, result_scene
 from ..source.wording import in_blender
@@ -148,7 +148,7 @@ def start(scene: bpy.types.Scene, hidden: Collection[str], place: Path, kind: Ki
 
     Raises:
         NvdError: there is no engine, or it is at work; the result's files are gone, or a job replaces them; the folder
-            has a film's name; or unsaved paint cannot be saved.
+            has a film's name; or unsaved paint or inserts cannot be saved.
     """
     if place.suffix.lower() in _FILMS:
         raise InputError("The folder is named like a film", where=place, hint="Name the folder that the files go to.")
@@ -156,12 +156,15 @@ def start(scene: bpy.types.Scene, hidden: Collection[str], place: Path, kind: Ki
     manifest, python = read_manifest(folder), location.worker_python()
     tasks.refuse_second()
     queue.refuse_twice(folder)
+    edit_record.write(scene)
     warnings = [*_saved(scene), *_animated(scene, hidden)]
     out = place / f"{rendered.name_of(folder)}.mp4" if kind == "MOVIE" else place
     flags = ["--events", *["--replace"] * replaces, *(f"--hide={name}" for name in hidden)]
     flags += ["--format", "exr" if kind == "EXR" else "png", *_as_shown(scene, folder, manifest, hidden)]
     name = "Rendering the clean plate"
-    step = Step(name, engine_command(python, "render", folder, "-o", out, *flags), fault=_fault, heeds_input=True)
+    step = Step(
+        name, engine_command(python, "render", folder, "-o", out, *flags), fault=engines_fault, heeds_input=True
+    )
     task = CleanPlate(
         name, [step], Path(bpy.app.tempdir) / "nvd_clean_plate" / "log",
         folder=folder, out=out, replaces=replaces, warnings=warnings,
@@ -259,7 +262,7 @@ def _animated(scene: bpy.types.Scene, hidden: Collection[str]) -> list[str]:
     return [words] if found else []
 
 
-def _fault(code: int, lines: Collection[str]) -> str:
+def engines_fault(code: int, lines: Collection[str]) -> str:
     """What the engine says of its failure; empty on success."""
     said = [line.removeprefix(_SAID_BY).strip() for line in lines if line.startswith(_SAID_BY)]
     talk = [line for line in lines if protocol.decode(line) is None]

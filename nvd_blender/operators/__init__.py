@@ -1,9 +1,22 @@
 """Operators: each reads the context, calls one function, and reports."""
 
-from . import atlas, clean_plate, decompose, engine, fields, jobs, load_result, objects, render, result, workspace
+from . import (
+    atlas,
+    clean_plate,
+    decompose,
+    engine,
+    fields,
+    inserts,
+    jobs,
+    load_result,
+    objects,
+    render,
+    result,
+    workspace,
+)
 
 _MODULES = (
-    atlas, clean_plate, decompose, engine, fields, jobs, load_result, objects, render, result, workspace,
+    atlas, clean_plate, decompose, engine, fields, inserts, jobs, load_result, objects, render, result, workspace,
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from ..host.labels import paragraph
 from ..jobs import forecast, preflight, queue
 from ..jobs.forecast import Existing
 from ..jobs.job import Job
+from ..result import edit_record
 from ..result.conform import uses_of
 from ..source import footage
 from ..source.mattes import masks_of, refuse_stills
@@ -47,6 +48,7 @@ def start_job(context: bpy.types.Context, *, resume: bool, existing: Existing = 
         )
     if resume:
         folder = _unfinished(job, forecast.named_folder(chosen)) or folder
+    edit_record.write_all(folder)
     started = queue.start(chosen.name, folder, job, resume=resume, replaces=replaces, fill=masks.leave)
     if take_over(chosen.owner, chosen.scene):
         started.warnings.append(f"The objects that this file kept with its scene belong to {chosen.name} now")

@@ -17,7 +17,7 @@ from nvd_core.spec.versions import version_of
 
 from ..host import compat, nodes
 from ..host.nodes import Node, Socket, Tree
-from . import inserts, paint, quality
+from . import edit_record, paint, quality
 from .layer_group import BEHIND, add_layer_group, set_bottom
 from .node_layout import arrange, frame
 from .pictures import as_named, load_atlas, load_picture
@@ -68,11 +68,13 @@ def build_scene(folder: Path, manifest: Manifest) -> bpy.types.Scene:
     this result, with this clip and these layers, the user's changes to nodes are kept.
 
     Raises:
-        InputError: a file of the decomposition is missing or damaged.
+        InputError: a file of the decomposition is missing or damaged, or inserts were changed here and elsewhere.
     """
     check_files(folder, manifest)
     source, known = manifest.source, result_scene(folder)
     scene = known or bpy.data.scenes.new(f"NVD {manifest.name} {version_of(folder)}".strip())
+    if known:
+        edit_record.write(known)
     # First the settings that Blender may refuse: an existing scene is not touched then.
     scene.render.resolution_x, scene.render.resolution_y = source.width, source.height
     scene.render.fps = max(1, round(source.fps))
@@ -89,7 +91,7 @@ def build_scene(folder: Path, manifest: Manifest) -> bpy.types.Scene:
         lying_there = {"name": layer, "path": (masks_path(Path()) / layer).as_posix()}
         has_masks = lying_there in manifest.masks or lying_there | {"locked": True} in manifest.masks
         node_of(scene, LAYER_NODE.format(layer))[HAS_MASKS_KEY] = has_masks
-    inserts.build(scene, folder, manifest)
+    edit_record.build(scene, folder, manifest)
     _note_clip(scene, manifest.source)
     scene[QUALITY_KEY] = quality.in_words(manifest)
     scene[BUILT_KEY] = min(NEWEST, 1 + max(map(built, results()), default=0))

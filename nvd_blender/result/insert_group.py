@@ -83,6 +83,11 @@ def set_insert(node: Node, insert: Insert, frame: int, last: int) -> None:
     for corner, (u, v) in zip(CORNERS, insert.corners_at(frame), strict=True):
         node.inputs[corner].default_value = (u, v, 0.0)
     node.inputs[OPACITY].default_value = insert.opacity[0][1]
+    set_numbers(node, insert, frame, last)
+
+
+def set_numbers(node: Node, insert: Insert, frame: int, last: int) -> None:
+    """Set those inputs of a node that are :data:`NUMBERS`; arguments as in :func:`set_insert`."""
     for label, value in (
         ("Clipped", insert.is_clipped),
         ("First", frame - insert.fade_in - 1 if insert.first is None else insert.first),

@@ -1,4 +1,4 @@
-"""Inserts in the tree of a result: build a layer's stack of them from the record of edits, and read it back.
+"""Inserts in the tree of a result: build the nodes of a layer's stack of them, and read it back.
 
 What artists set and animate are inputs of each insert's node. What does not change, such as its file, is a custom
 property of the node, which is checked like the record when it is read, as a .blend may come from anybody.
@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
 import bpy
 
-from nvd_core.spec.edits import CORNERS, NO_EDITS, Edits, Insert, Keys, Stack, parse_insert, read_edits, write_edits
+from nvd_core.spec.edits import CORNERS, NO_EDITS, Insert, Keys, Stack, parse_insert
 from nvd_core.spec.errors import InputError
-from nvd_core.spec.manifest import Manifest
 
 from ..host import compat
 from ..host.nodes import Node, Socket, Tree
-from .insert_group import ABOVE, BELOW, NUMBERS, OPACITY, PICTURE, SURFACE, insert_group, set_insert
+from .insert_group import ABOVE, BELOW, NUMBERS, OPACITY, PICTURE, SURFACE, insert_group, set_insert, set_numbers
 from .layer_group import INSERTS, INSERTS_BEYOND, PAINT_BEYOND, take_edits
 from .pictures import load_picture
 from .scenes import LAYER_NODE, PASSES_NODE, SURFACE_NODE, atlas_nodes, node_of
@@ -35,6 +35,14 @@ _KEY: Final = "nvd_insert"
 _LAYER_KEY: Final = "nvd_insert_of"
 """Custom property of all nodes that inserts need: their layer."""
 
+_OPEN_KEY: Final = "nvd_insert_is_open"
+"""Custom property of an insert's node: whether the panel shows its fields."""
+
+_QUICK: Final = ("blend", "is_visible", "is_clipped", "first", "last", "fade_in", "fade_out")
+"""Fields of an insert that change without another node."""
+
+_GROUP: Final = "CompositorNodeGroup"
+
 _STEP, _BELOW = 260.0, 700.0
 """Distances of these nodes from each other, and from their layer's."""
 
@@ -42,42 +50,46 @@ _CLOSE: Final = 1e-6
 """Largest difference from the record that is rounding of Blender's single floats."""
 
 
-def build(scene: bpy.types.Scene, folder: Path, manifest: Manifest) -> None:
-    """Build the inserts of all layers from the record of edits, in place of those that are there.
+def set_stack(scene: bpy.types.Scene, folder: Path, layer: str, stack: Stack, numbers: range) -> None:
+    """Set the inserts of one layer. Nodes of those that stay as they are stay, with their drivers and curves.
+
+    Args:
+        scene: of the result.
+        folder: of the result.
+        layer: its name.
+        stack: its inserts.
+        numbers: of the shot's frames.
 
     Raises:
-        InputError: the record or a picture is missing or damaged.
+        InputError: the layer's node or an insert's picture is not what it was.
     """
-    edits = read_edits(folder, manifest.names)
-    for layer in manifest.names:
-        build_stack(scene, folder, layer, edits.get(layer, NO_EDITS), manifest.source.numbers)
-
-
-def build_stack(scene: bpy.types.Scene, folder: Path, layer: str, stack: Stack, numbers: range) -> None:
-    """Build the inserts of one layer."""
-    tree, group = compat.scene_tree(scene), node_of(scene, LAYER_NODE.format(layer))
-    _clear(scene, layer)
-    if group is None or PAINT_BEYOND not in group.inputs:  # the user has changed it, or an earlier version built it
+    tree, group = compat.scene_tree(scene), group_for_inserts(scene, layer)
+    if group is None:
         if stack != NO_EDITS:
-            raise InputError(f"The node of {layer} cannot show its inserts", where=folder, hint="Load the result anew.")
+            hint = "Delete the scene of this result, and load it again."
+            raise InputError(f"The node of {layer} cannot show its inserts", where=folder, hint=hint)
         return
     group.inputs[PAINT_BEYOND].default_value = float(not stack.is_paint_clipped)
-    uv = node_of(scene, PASSES_NODE.format(layer)).outputs["uv"]
-    surface = node_of(scene, SURFACE_NODE.format(layer)).outputs[UNLIT]
+    kept = _kept(scene, layer, stack, numbers)
+    pictures = [link.from_node for node in kept.values() for link in node.inputs[PICTURE].links]
+    stay = [*kept.values(), *pictures]
+    _remove(tree, [node for node in tree.nodes if node.get(_LAYER_KEY) == layer and node not in stay])
     below: Node | None = None
     for insert in stack.inserts:
-        below = _insert(tree, folder, layer, insert, numbers, uv, surface, below)
-    if below:
-        for output, label in zip(ABOVE, (INSERTS, INSERTS_BEYOND), strict=True):
-            tree.links.new(below.outputs[output], group.inputs[label])
-    _fit_layers(scene)
+        node = kept.get(insert.name) or _insert(scene, folder, layer, insert, numbers)
+        _set_blend(node, insert)
+        _lay_over(tree, node, below)
+        below = node
+    for output, label in zip(ABOVE, (INSERTS, INSERTS_BEYOND), strict=True):
+        _link(tree, below.outputs[output] if below else None, group.inputs[label])
+    fit_layers(scene)
     ours = [node for node in tree.nodes if node.get(_LAYER_KEY) == layer]
     for place, node in enumerate(ours):
         node.parent = group.parent
         node.location = (group.location.x - _STEP * (len(ours) - place), group.location.y - _BELOW)
 
 
-def _fit_layers(scene: bpy.types.Scene) -> None:
+def fit_layers(scene: bpy.types.Scene) -> None:
     """Let all layers' nodes compute edits if one has any: what one shows beyond its outline hides those behind."""
     groups = [group for layer in atlas_nodes(scene) if (group := node_of(scene, LAYER_NODE.format(layer)))]
     groups = [group for group in groups if PAINT_BEYOND in group.inputs]
@@ -86,31 +98,78 @@ def _fit_layers(scene: bpy.types.Scene) -> None:
         take_edits(group, has_edits=has_edits)
 
 
-def _clear(scene: bpy.types.Scene, layer: str) -> None:
-    """Remove a layer's inserts, their key frames and their groups."""
-    tree = compat.scene_tree(scene)
-    ours = [node for node in tree.nodes if node.get(_LAYER_KEY) == layer]
-    paths = tuple(node.path_from_id() for node in ours)
-    curves = compat.curves_of(tree)
-    for curve in [one for one in curves if paths and one.data_path.startswith(paths)]:
-        curves.remove(curve)
-    groups = [node.node_tree for node in ours if node.bl_idname == "CompositorNodeGroup"]
-    for node in ours:
+def group_for_inserts(scene: bpy.types.Scene, layer: str) -> Node | None:
+    """Node of a layer; None if the user has changed it, or an early version built it, so that it takes no inserts."""
+    group = node_of(scene, LAYER_NODE.format(layer))
+    return group if group and {PAINT_BEYOND, INSERTS, INSERTS_BEYOND} <= {*group.inputs.keys()} else None
+
+
+def _kept(scene: bpy.types.Scene, layer: str, stack: Stack, numbers: range) -> dict[str, Node]:
+    """Nodes, by insert, that show inserts of a stack already, but for what is quickly set."""
+    wanted, kept = {one.name: one for one in stack.inserts}, {}
+    for node in insert_nodes(scene, layer):
+        with suppress(InputError):  # what holds no insert is built anew
+            was = _read(scene, node, numbers)
+            if was.name in wanted and was.name not in kept:
+                now = wanted[was.name]
+                if replace(was, **{name: getattr(now, name) for name in _QUICK}) == now:
+                    kept[was.name] = node
+                    if replace(was, blend=now.blend) != now:
+                        set_numbers(node, now, numbers[0], numbers[-1])
+    return kept
+
+
+def _remove(tree: Tree, gone: Sequence[Node]) -> None:
+    """Remove nodes of inserts, their key frames and drivers, and their groups."""
+    groups = [node.node_tree for node in gone if node.bl_idname == _GROUP]
+    for node in gone:
+        _forget_animation(tree, node)
         tree.nodes.remove(node)
     for group in groups:
         if group and not group.users:
             bpy.data.node_groups.remove(group)
 
 
+def _forget_animation(tree: Tree, node: Node) -> None:
+    """Remove what animates a node, or one of its name that is there no more."""
+    drivers = tree.animation_data.drivers if tree.animation_data else ()
+    for curves in (compat.curves_of(tree), drivers):
+        for curve in [one for one in curves if one.data_path.startswith(f"{node.path_from_id()}.")]:
+            curves.remove(curve)
+
+
+def _set_blend(node: Node, insert: Insert) -> None:
+    """Give a node the group of another blend mode, if it has not the insert's; inputs, keys and links stay."""
+    if blend_of(node) == insert.blend:
+        return
+    before, image = node.node_tree, node.inputs[PICTURE].links[0].from_node.image
+    node.node_tree = insert_group(insert, image)
+    node[_KEY] = json.dumps(asdict(insert))
+    if before and not before.users:
+        bpy.data.node_groups.remove(before)
+
+
+def _lay_over(tree: Tree, node: Node, below: Node | None) -> None:
+    for output, label in zip(ABOVE, BELOW, strict=True):
+        _link(tree, below.outputs[output] if below else None, node.inputs[label])
+
+
+def _link(tree: Tree, source: Socket | None, target: Socket) -> None:
+    """Link a socket to this source alone."""
+    for link in list(target.links):
+        tree.links.remove(link)
+    if source:
+        tree.links.new(source, target)
+
+
 def read_stack(scene: bpy.types.Scene, layer: str, numbers: range) -> Stack:
-    """Read a layer's stack from its nodes.
+    """Read the stack of a layer that has a :func:`group_for_inserts` from its nodes.
 
     Raises:
         InputError: a node holds what no insert is.
     """
-    group = node_of(scene, LAYER_NODE.format(layer))
     inserts = [_read(scene, node, numbers) for node in insert_nodes(scene, layer)]
-    return Stack(tuple(inserts), group is None or group.inputs[PAINT_BEYOND].default_value < 0.5)
+    return Stack(tuple(inserts), group_for_inserts(scene, layer).inputs[PAINT_BEYOND].default_value < 0.5)
 
 
 def insert_nodes(scene: bpy.types.Scene, layer: str) -> list[Node]:
@@ -123,28 +182,37 @@ def insert_nodes(scene: bpy.types.Scene, layer: str) -> list[Node]:
     return found[::-1]
 
 
-def write(scene: bpy.types.Scene, folder: Path, manifest: Manifest) -> None:
-    """Write the edits as the nodes have them to the record.
-
-    Raises:
-        InputError: a node holds what no insert is, or the record cannot be written.
-    """
-    edits: Edits = {layer: read_stack(scene, layer, manifest.source.numbers) for layer in manifest.names}
-    if edits != read_edits(folder, manifest.names):
-        write_edits(folder, {layer: stack for layer, stack in edits.items() if stack != NO_EDITS}, manifest.names)
+def name_of(node: Node) -> str:
+    """Name of the insert that a node shows; empty where the node holds none."""
+    return _field_of(node, "name")
 
 
-def _insert(
-    tree: Tree,
-    folder: Path,
-    layer: str,
-    insert: Insert,
-    numbers: range,
-    uv: Socket,
-    surface: Socket,
-    below: Node | None,
-) -> Node:
+def blend_of(node: Node) -> str:
+    """Blend mode of the insert that a node shows; empty where the node holds none."""
+    return _field_of(node, "blend")
+
+
+def is_open(node: Node) -> bool:
+    """Whether the panel shows the fields of a node's insert."""
+    return node.get(_OPEN_KEY) is True
+
+
+def open_or_close(node: Node) -> None:
+    """Let the panel show or hide the fields of a node's insert."""
+    node[_OPEN_KEY] = not is_open(node)
+
+
+def _field_of(node: Node, name: str) -> str:
+    try:
+        return str(json.loads(node[_KEY])[name]) if node.node_tree else ""
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):  # of a stranger's .blend
+        return ""
+
+
+def _insert(scene: bpy.types.Scene, folder: Path, layer: str, insert: Insert, numbers: range) -> Node:
     """Add the nodes of an insert: its picture, and its group."""
+    tree, surface = compat.scene_tree(scene), node_of(scene, SURFACE_NODE.format(layer)).outputs[UNLIT]
+    uv = node_of(scene, PASSES_NODE.format(layer)).outputs["uv"]
     path = insert.path(folder, insert.start)
     image = load_picture(path, "Linear Rec.709" if path.suffix == ".exr" else "sRGB")
     if tuple(image.size) != tuple(insert.size):
@@ -160,15 +228,14 @@ def _insert(
         picture.frame_duration, picture.frame_start, picture.frame_offset = insert.count, insert.start, 0
         picture.use_auto_refresh = True
     picture.name = picture.label = _PICTURE_NODE.format(insert.name)
-    node = tree.nodes.new("CompositorNodeGroup")
+    node = tree.nodes.new(_GROUP)
     node.node_tree = insert_group(insert, image)
     node.name, node.label = INSERT_NODE.format(insert.name, layer), insert.name
     node[_KEY] = json.dumps(asdict(insert))
     set_insert(node, insert, numbers[0], numbers[-1])
-    links = [(picture.outputs[0], PICTURE), (uv, "UV"), (surface, SURFACE)]
-    links += [(below.outputs[one], other) for one, other in zip(ABOVE, BELOW, strict=True)] if below else []
-    for source, label in links:
+    for source, label in ((picture.outputs[0], PICTURE), (uv, "UV"), (surface, SURFACE)):
         tree.links.new(source, node.inputs[label])
+    _forget_animation(tree, node)
     _animate(node, insert)
     for one in (picture, node):
         one.show_preview, one[_LAYER_KEY] = False, layer
@@ -196,21 +263,32 @@ def _key(socket: Socket, frame: float, value: object) -> None:
 
 
 def _read(scene: bpy.types.Scene, node: Node, numbers: range) -> Insert:
-    """Read an insert from its node."""
-    insert = parse_insert(json.loads(str(node[_KEY])), Path(scene.name))
-    values = {label: node.inputs[label].default_value for label in NUMBERS}
-    first, last = round(values["First"]), round(values["Last"])
-    return replace(
-        insert,
-        corners=_keys(node, CORNERS, insert.corners, numbers),
-        opacity=_keys(node, [OPACITY], insert.opacity, numbers),
-        is_clipped=values["Clipped"] > 0.5,
-        is_visible=values["Shown"] > 0.5,
-        first=None if first < numbers[0] else first,
-        last=None if last > numbers[-1] else last,
-        fade_in=max(0, round(values["Fade In"])),
-        fade_out=max(0, round(values["Fade Out"])),
-    )
+    """Read an insert from its node.
+
+    Raises:
+        InputError: it holds what no insert is.
+    """
+    try:
+        insert = parse_insert(json.loads(node[_KEY]), Path(scene.name))
+        values = {label: node.inputs[label].default_value for label in NUMBERS}
+        first, last = round(values["First"]), round(values["Last"])
+        opacity = _keys(node, [OPACITY], insert.opacity, numbers)
+        fade_in, fade_out = (max(0, round(values[label])) for label in ("Fade In", "Fade Out"))
+        found = replace(
+            insert,
+            corners=_keys(node, CORNERS, insert.corners, numbers),
+            opacity=tuple((at, min(1.0, max(0.0, one))) for at, one in opacity),  # curves may go beyond their keys
+            is_clipped=values["Clipped"] > 0.5,
+            is_visible=values["Shown"] > 0.5,
+            first=None if first < numbers[0] - fade_in else first,  # it has no effect there
+            last=None if last > numbers[-1] + fade_out else last,
+            fade_in=fade_in,
+            fade_out=fade_out,
+        )
+        return parse_insert(asdict(found), Path(scene.name))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError, InputError) as error:
+        hint = "Delete the node, or load the result again."
+        raise InputError(f"The node {node.name!r} holds no insert", where=scene.name, hint=hint) from error
 
 
 def _keys(node: Node, labels: Sequence[str], before: Keys, numbers: range) -> Keys:

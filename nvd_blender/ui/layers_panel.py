@@ -12,7 +12,7 @@ from ..result import atlas_files, coverage, generated_masks, mask_view, paint
 from ..result.layer_group import CONTROLS
 from ..result.layers import group_of, is_on
 from ..result.scenes import BUILT_KEY, MODE_SWITCH, ONION, atlas_nodes, folder_of, node_of, path_of
-from . import panels, progress
+from . import inserts_panel, panels, progress
 
 
 class NVD_PT_layers(bpy.types.Panel):
@@ -32,6 +32,7 @@ class NVD_PT_layers(bpy.types.Panel):
         """Drawn by Blender."""
         scene = context.scene
         _draw_views(self.layout, scene)
+        inserts_panel.draw_disagreement(self.layout, scene)
         for layer, node in atlas_nodes(scene).items():
             _draw_layer(self.layout.box(), scene, layer, node.image)
         panels.draw_quality(self.layout, scene)
@@ -78,6 +79,7 @@ def _draw_layer(layout: bpy.types.UILayout, scene: bpy.types.Scene, layer: str, 
     _button(row, "nvd.exchange_atlas", scene, layer, text="", icon="FILEBROWSER")
     _button(row, "nvd.edit_atlas_elsewhere", scene, layer, text="", icon="WINDOW")
     _button(row, "nvd.revert_atlas", scene, layer, text="", icon="LOOP_BACK")
+    inserts_panel.draw_inserts(layout, scene, layer)
     if generated_masks.has_masks(scene, layer):
         _draw_mask(layout, scene, layer)
     if refusal := atlas_files.refused.get(path_of(atlas)):

@@ -42,7 +42,7 @@ class Layout:
         assert not given, f"{name} knows no {set(given)}"
         if name == "prop":
             assert values[1] in values[0].bl_rna.properties, values[1]
-        if name == "operator":
+        if name in {"operator", "operator_menu_enum"}:
             self.buttons.append(options.get("text") or values[0])
             return _Options(values[0])
         if options.get("text"):
