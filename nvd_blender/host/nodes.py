@@ -55,6 +55,32 @@ def scaled(tree: Tree, picture: Socket, factor: Socket) -> Socket:
     return mix(tree, "MULTIPLY", 1.0, picture, factor)
 
 
+def over(tree: Tree, factor: Socket | float, below: Socket, above: Socket) -> Socket:
+    """Lay a premultiplied colour, times a factor, over another, with alpha.
+
+    One use of each: before it computes anything, 4.2 walks every path from the output to an input, and a stack of
+    layers that are each used ten times has ten to the power of its height.
+    """
+    node = tree.nodes.new("CompositorNodeAlphaOver")
+    colours = [socket for socket in node.inputs if socket.type == "RGBA"]
+    fac = next(socket for socket in node.inputs if socket.identifier == "Fac")
+    for source, target in zip((factor, below, above), (fac, *colours), strict=True):
+        _feed(tree, source, target)
+    return node.outputs[0]
+
+
+def with_alpha(tree: Tree, colour: Socket, alpha: Socket) -> Socket:
+    """Give a colour another alpha, and leave its red, green and blue."""
+    node = tree.nodes.new("CompositorNodeSetAlpha")
+    if "Type" in node.inputs:
+        node.inputs["Type"].default_value = "Replace Alpha"
+    else:
+        node.mode = "REPLACE_ALPHA"
+    tree.links.new(colour, node.inputs[0])
+    tree.links.new(alpha, node.inputs[1])
+    return node.outputs[0]
+
+
 def _feed(tree: Tree, source: Socket | float | Colour, target: Socket) -> None:
     """Link a socket to another one, or set it to a constant."""
     if isinstance(source, bpy.types.NodeSocket):
@@ -171,11 +197,8 @@ def _bilinear_map_uv(width: int, height: int) -> Tree:
     four = [[look_up(x, y) for x in taps[0]] for y in taps[1]]
     colour = mix(tree, "MIX", shares[1], *(mix(tree, "MIX", shares[0], *pair) for pair in four))
     alphas = [_between(tree, shares[0], *(channels(tree, one)[3] for one in pair)) for pair in four]
-    node = tree.nodes.new("CompositorNodeSetAlpha")  # a mix has the alpha of its first colour
-    node.mode = "REPLACE_ALPHA"
-    tree.links.new(colour, node.inputs[0])
-    tree.links.new(_between(tree, shares[1], *alphas), node.inputs[1])
-    tree.links.new(node.outputs[0], result.inputs[0])
+    # A mix has the alpha of its first colour.
+    tree.links.new(with_alpha(tree, colour, _between(tree, shares[1], *alphas)), result.inputs[0])
     return tree
 
 

@@ -52,19 +52,15 @@ def insert_group(insert: Insert, image: bpy.types.Image) -> Tree:
     for label in ABOVE:
         tree.interface.new_socket(label, in_out="OUTPUT", socket_type=_COLOUR)
     inputs = {socket.name: socket for socket in tree.nodes.new("NodeGroupInput").outputs}
-    below, picture = inputs[BELOW[0]], inputs[PICTURE]
     at = _on_picture(tree, [_Point(*nodes.coordinates(tree, inputs[corner])) for corner in CORNERS], inputs["UV"])
-    sampled = nodes.map_uv(tree, picture, image, _texture(tree, insert, at)).outputs[0]
-    strength = nodes.math(tree, "MULTIPLY", inputs[OPACITY], _fade(tree, inputs))
-    share = nodes.math(tree, "MULTIPLY", nodes.channels(tree, sampled)[3], strength)
-    colour = nodes.scaled(tree, sampled, strength)
+    above = nodes.map_uv(tree, inputs[PICTURE], image, _texture(tree, insert, at)).outputs[0]
     if insert.blend != "MIX":
-        colour = _blended(tree, insert.blend, colour, share, below, inputs[SURFACE])
-    clipped = nodes.math(tree, "MULTIPLY", share, nodes.math(tree, "SUBTRACT", 1.0, inputs["Clipped"]))
-    beyond = nodes.scaled(tree, colour, nodes.math(tree, "SUBTRACT", 1.0, inputs["Clipped"]))
+        above = _blended(tree, insert.blend, above, inputs[BELOW[0]], inputs[SURFACE])
+    strength = nodes.math(tree, "MULTIPLY", inputs[OPACITY], _fade(tree, inputs))
+    beyond = nodes.math(tree, "MULTIPLY", strength, nodes.math(tree, "SUBTRACT", 1.0, inputs["Clipped"]))
     output = tree.nodes.new("NodeGroupOutput")
-    tree.links.new(_laid(tree, colour, share, below), output.inputs[ABOVE[0]])
-    tree.links.new(_laid(tree, beyond, clipped, inputs[BELOW[1]]), output.inputs[ABOVE[1]])
+    for share, below, result in zip((strength, beyond), BELOW, ABOVE, strict=True):
+        tree.links.new(nodes.over(tree, share, inputs[below], above), output.inputs[result])
     arrange(tree)
     return tree
 
@@ -164,20 +160,9 @@ def _on_picture(tree: Tree, corners: list[_Point], uv: Socket) -> tuple[_Point, 
     return _Point(*found), is_before
 
 
-def _blended(tree: Tree, mode: str, colour: Socket, share: Socket, below: Socket, surface: Socket) -> Socket:
-    """Blend a premultiplied picture with what lies below it."""
-    left = nodes.math(tree, "SUBTRACT", 1.0, nodes.channels(tree, below)[3])
-    backdrop = nodes.mix(tree, "ADD", 1.0, nodes.scaled(tree, surface, left), below)
-    whole = nodes.math(tree, "DIVIDE", 1.0, nodes.math(tree, "MAXIMUM", share, 1e-6))
-    return nodes.scaled(tree, nodes.mix(tree, mode, 1.0, backdrop, nodes.scaled(tree, colour, whole)), share)
-
-
-def _laid(tree: Tree, colour: Socket, share: Socket, below: Socket) -> Socket:
-    """Lay a premultiplied picture over another, with alpha."""
-    left = nodes.math(tree, "SUBTRACT", 1.0, share)
-    *rgb, alpha = nodes.channels(tree, below)
-    laid = [
-        nodes.math(tree, "MULTIPLY_ADD", under, left, over)
-        for under, over in zip(rgb, nodes.channels(tree, colour)[:3], strict=True)
-    ]
-    return nodes.colour(tree, *laid, nodes.math(tree, "MULTIPLY_ADD", alpha, left, share))
+def _blended(tree: Tree, mode: str, above: Socket, below: Socket, surface: Socket) -> Socket:
+    """Blend a premultiplied picture with what lies below it: the inserts below, over the surface."""
+    alpha = nodes.channels(tree, above)[3]
+    whole = nodes.math(tree, "DIVIDE", 1.0, nodes.math(tree, "MAXIMUM", alpha, 1e-6))
+    mixed = nodes.mix(tree, mode, 1.0, nodes.over(tree, 1.0, surface, below), nodes.scaled(tree, above, whole))
+    return nodes.with_alpha(tree, nodes.scaled(tree, mixed, alpha), alpha)

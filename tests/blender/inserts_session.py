@@ -146,8 +146,8 @@ edit_record.write(scene)
 seen["undone"].append(record()["background"].inserts[0].opacity)
 
 seen["differing"] = []
-for keeps in ("NODES", "FILE"):
-    node_of("soft-3").inputs["Opacity"].default_value = 0.75
+for keeps, opacity in (("NODES", 0.75), ("FILE", 0.625)):
+    node_of("soft-3").inputs["Opacity"].default_value = opacity
     elsewhere("soft-3", opacity=((0.0, 0.125),))
     digest = edits_path(folder).read_bytes()
     edit_record.look.__wrapped__()
@@ -194,7 +194,7 @@ edit_record.look.__wrapped__()
 set_corners("soft-3", (0.02, 0.98), (0.98, 0.98), (0.98, 0.02), (0.02, 0.02))
 for mode in modes:
     assert nvd.blend_insert(**on("background", "soft-3"), blend=mode) == {"FINISHED"}
-    scene.frame_set(5)
+    scene.frame_set(1)
     scene.render.filepath = str(out / "modes" / f"{mode}.png")
     bpy.ops.render.render(write_still=True, scene=scene.name)
 (out / "seen.json").write_text(json.dumps(seen))
