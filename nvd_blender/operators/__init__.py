@@ -10,13 +10,15 @@ from . import (
     jobs,
     load_result,
     objects,
+    pin_insert,
     render,
     result,
     workspace,
 )
 
 _MODULES = (
-    atlas, clean_plate, decompose, engine, fields, inserts, jobs, load_result, objects, render, result, workspace,
+    atlas, clean_plate, decompose, engine, fields, inserts, jobs, load_result, objects, pin_insert, render, result,
+    workspace,
 )  # fmt: skip
 
 

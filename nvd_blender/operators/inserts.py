@@ -12,7 +12,7 @@ from nvd_core.spec.manifest import read_manifest
 
 from ..jobs import insertion
 from ..result import edit_record, inserts
-from ..result.scenes import BUILT_KEY, folder_of
+from ..result.scenes import BUILT_KEY, atlas_nodes, folder_of
 from ..source.footage import pattern_of
 from .atlas import Found, OfLayer, find_layer
 from .engine import TaskOperator
@@ -38,8 +38,11 @@ class NVD_OT_insert_picture(OfLayer, TaskOperator, bpy.types.Operator):
     )
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
-        """Let the user choose a file, unless one was dropped."""
+        """Let the user choose a file, unless one was dropped: on the layer whose atlas is shown or painted on."""
         if self.filepath:
+            shown = getattr(context.space_data, "image", None), context.scene.tool_settings.image_paint.canvas
+            atlases = atlas_nodes(context.scene)
+            self.layer = self.layer or next((layer for layer in atlases if atlases[layer].image in shown), "")
             return self.execute(context)
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}

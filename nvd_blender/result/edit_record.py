@@ -194,7 +194,7 @@ def _own() -> list[bpy.types.Scene]:
     return [scene for scene in results() if not scene.library and folder_of(scene)]
 
 
-def _agree_or_tell(scene: bpy.types.Scene) -> None:
+def agree_or_tell(scene: bpy.types.Scene) -> None:
     """Do as :func:`agree`; the panel tells why not."""
     folder = folder_of(scene)
     if not folder.is_dir() and not any(inserts.insert_nodes(scene, layer) for layer in atlas_nodes(scene)):
@@ -251,7 +251,7 @@ def look() -> float:
         now_ns = paint.written_ns(edits_path(where.folder))
         if now_ns != _looked_ns.get(where, 0):
             _looked_ns[where] = now_ns
-            _agree_or_tell(scene)
+            agree_or_tell(scene)
     return _LOOK_S
 
 
@@ -259,7 +259,7 @@ def look() -> float:
 @timers.lasting(None)
 def _before_save(*_: object) -> None:
     for scene in _own():
-        _agree_or_tell(scene)
+        agree_or_tell(scene)
 
 
 @bpy.app.handlers.persistent

@@ -11,7 +11,7 @@ from .scenes import BUILT_KEY
 
 _PATIENCE_S: Final = 0.5
 
-_AT_WORK: Final = ("PAINT_OT_", "SCULPT_OT_", "TRANSFORM_OT_", "SEQUENCER_OT_", "MASK_OT_")
+_AT_WORK: Final = ("PAINT_OT_", "SCULPT_OT_", "TRANSFORM_OT_", "SEQUENCER_OT_", "MASK_OT_", "NVD_OT_pin_")
 
 _named: list[str] = []
 """Names of undo steps to push."""

@@ -40,12 +40,11 @@ def draw_inserts(layout: bpy.types.UILayout, scene: bpy.types.Scene, layer: str)
     column = layout.column()
     for node in reversed(inserts.insert_nodes(scene, layer)):
         _draw(column, scene, layer, node)
-    row = layout.row(align=True)
-    button = row.row(align=True)
-    button.enabled = not tasks.running()
-    _aim(button.operator("nvd.insert_picture", text="Insert Picture…", icon="IMAGE_DATA"), scene, layer)
     is_beyond = group.inputs[PAINT_BEYOND].default_value > 0.5
-    _aim(row.operator("nvd.paint_beyond", depress=is_beyond), scene, layer)
+    _aim(column.operator("nvd.paint_beyond", depress=is_beyond), scene, layer)
+    row = column.row()
+    row.enabled = not tasks.running()
+    _aim(row.operator("nvd.insert_picture", text="Insert Picture…", icon="IMAGE_DATA"), scene, layer)
     if task := insertion.latest(folder_of(scene), layer):
         if task.state == "running":
             layout.label(text=f"{task.name}…", icon="TIME")
@@ -80,6 +79,7 @@ def _draw(layout: bpy.types.UILayout, scene: bpy.types.Scene, layer: str, node: 
     layout.prop(node.inputs[OPACITY], "default_value", text="Opacity", slider=True)
     if not is_open:
         return
+    button(layout, "pin_insert", text="Pin on the Atlas", icon="PINNED")
     column = layout.column(align=True)
     column.use_property_split = column.use_property_decorate = True  # with dots that set key frames
     for corner in CORNERS:

@@ -95,7 +95,11 @@ for frame, value in ((1, 0.2), (8, 1.0)):
 assert nvd.paint_beyond(**on("background")) == {"FINISHED"}
 for name in ("soft", film):
     assert nvd.open_insert(**on("sign", name)) == {"FINISHED"}
-seen["panel"] = panel()
+asked = []
+stat, os.stat = os.stat, lambda *values, **options: (asked.append(str(values[0])), stat(*values, **options))[1]
+seen["panel"], seen["asked"] = panel(), asked[:]
+out.stat()
+os.stat, seen["noticed"] = stat, asked[-1:]
 for label, value in (("First", 2), ("Last", 7), ("Fade In", 2), ("Fade Out", 1)):
     node_of(film).inputs[label].default_value = value
 before = edits_path(folder).read_bytes()

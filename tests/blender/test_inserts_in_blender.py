@@ -83,6 +83,11 @@ def test_the_panel_lists_them_top_first_with_what_is_open(session: Session) -> N
         assert words in panel
 
 
+def test_drawing_them_asks_no_disk(session: Session) -> None:
+    assert session.seen["asked"] == []
+    assert session.seen["noticed"] == [str(session.out)]
+
+
 def test_they_come_back_with_the_blend(session: Session) -> None:
     assert session.seen["reopened"] == [True, True]
 
