@@ -10,6 +10,7 @@ from typing import Final
 
 import bpy
 
+from nvd_core.spec.edits import read_edits
 from nvd_core.spec.errors import InputError, NvdError, as_told
 from nvd_core.spec.folder import masks_path
 from nvd_core.spec.manifest import Manifest, Source, inside, read_manifest
@@ -138,12 +139,14 @@ def check_files(folder: Path, manifest: Manifest) -> None:
     """Refuse a decomposition that lacks a file that its scene shows in its first frame.
 
     Raises:
-        InputError: one is not there.
+        InputError: one is not there, or the record of edits is damaged.
     """
     atlases = [*manifest.atlas_files.values(), *manifest.original_files.values()]
     first = manifest.source.first
     frames = [manifest.frame_path(folder, first), *[manifest.copy_path(folder, first)] * manifest.source.has_copies]
-    for path in (*(inside(folder, atlas) for atlas in atlases), *frames, manifest.channels_path(folder)):
+    inserts = [one for stack in read_edits(folder, manifest.names).values() for one in stack.inserts]
+    pictures = [one.path(folder, one.start) for one in inserts]
+    for path in (*(inside(folder, atlas) for atlas in atlases), *frames, manifest.channels_path(folder), *pictures):
         if not path.is_file():
             raise InputError("The decomposition lacks a file", where=path, hint="Copy all of its folder.")
     plate = Path(manifest.source.file)

@@ -69,14 +69,15 @@ def set_stack(scene: bpy.types.Scene, folder: Path, layer: str, stack: Stack, nu
             hint = "Delete the scene of this result, and load it again."
             raise InputError(f"The node of {layer} cannot show its inserts", where=folder, hint=hint)
         return
-    group.inputs[PAINT_BEYOND].default_value = float(not stack.is_paint_clipped)
     kept = _kept(scene, layer, stack, numbers)
+    images = {one.name: _picture(folder, one) for one in stack.inserts if one.name not in kept}  # before any change
+    group.inputs[PAINT_BEYOND].default_value = float(not stack.is_paint_clipped)
     pictures = [link.from_node for node in kept.values() for link in node.inputs[PICTURE].links]
     stay = [*kept.values(), *pictures]
     _remove(tree, [node for node in tree.nodes if node.get(_LAYER_KEY) == layer and node not in stay])
     below: Node | None = None
     for insert in stack.inserts:
-        node = kept.get(insert.name) or _insert(scene, folder, layer, insert, numbers)
+        node = kept.get(insert.name) or _insert(scene, layer, insert, images[insert.name], numbers)
         _set_blend(node, insert)
         _lay_over(tree, node, below)
         below = node
@@ -209,10 +210,12 @@ def _field_of(node: Node, name: str) -> str:
         return ""
 
 
-def _insert(scene: bpy.types.Scene, folder: Path, layer: str, insert: Insert, numbers: range) -> Node:
-    """Add the nodes of an insert: its picture, and its group."""
-    tree, surface = compat.scene_tree(scene), node_of(scene, SURFACE_NODE.format(layer)).outputs[UNLIT]
-    uv = node_of(scene, PASSES_NODE.format(layer)).outputs["uv"]
+def _picture(folder: Path, insert: Insert) -> bpy.types.Image:
+    """Load the picture of an insert, or the first of a sequence.
+
+    Raises:
+        InputError: it is missing, or another one.
+    """
     path = insert.path(folder, insert.start)
     image = load_picture(path, "Linear Rec.709" if path.suffix == ".exr" else "sRGB")
     if tuple(image.size) != tuple(insert.size):
@@ -221,6 +224,13 @@ def _insert(scene: bpy.types.Scene, folder: Path, layer: str, insert: Insert, nu
             where=path,
             hint="Insert it again.",
         )
+    return image
+
+
+def _insert(scene: bpy.types.Scene, layer: str, insert: Insert, image: bpy.types.Image, numbers: range) -> Node:
+    """Add the nodes of an insert: its picture, and its group."""
+    tree, surface = compat.scene_tree(scene), node_of(scene, SURFACE_NODE.format(layer)).outputs[UNLIT]
+    uv = node_of(scene, PASSES_NODE.format(layer)).outputs["uv"]
     picture = tree.nodes.new("CompositorNodeImage")
     picture.image = image
     if insert.count > 1:

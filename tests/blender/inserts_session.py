@@ -164,6 +164,20 @@ for keeps, opacity in (("NODES", 0.75), ("FILE", 0.625)):
     settled = [node_of("soft-3").inputs["Opacity"].default_value, record()["background"].inserts[0].opacity[0][1]]
     seen["differing"].append([told, refused, refused_load, stays, settled, panel()])
 
+# -- a picture that is gone: nothing is built by halves -----------------------------------------------------------
+there = folder / record()["sign"].inserts[0].file
+there.rename(out / "away")
+before = record()
+elsewhere("soft-2", corners=((0.0, *[0.5] * 8),))
+digest = edits_path(folder).read_bytes()
+edit_record.look.__wrapped__()
+seen["no_file_of"] = [panel(), fails(nvd.load_result, directory=f"{folder}/"), len(inserts.insert_nodes(scene, "sign"))]
+bpy.ops.wm.save_mainfile()
+seen["no_file_of"].append(edits_path(folder).read_bytes() == digest)
+(out / "away").rename(there)
+write_edits(folder, before, manifest.names)
+edit_record.look.__wrapped__()
+
 # -- a stranger's nodes --------------------------------------------------------------------------------------------
 digest, node = edits_path(folder).read_bytes(), node_of("soft-3")
 own, seen["junk"] = node["nvd_insert"], []

@@ -116,6 +116,13 @@ def test_where_both_have_changed_the_artist_chooses_and_nothing_is_lost_before(s
         assert "another program" not in after
 
 
+def test_where_a_picture_is_gone_the_nodes_and_the_record_stay(session: Session) -> None:
+    told, refused, inserts, is_record_as_before = session.seen["no_file_of"]
+    assert "The picture of the insert soft-2 is not the one that was inserted" in told
+    assert "The decomposition lacks a file" in refused
+    assert (inserts, is_record_as_before) == (2, True)
+
+
 def test_a_strangers_node_is_refused_in_words_and_changes_no_record(session: Session) -> None:
     for words, is_record_as_before, is_node_as_before in session.seen["junk"]:
         assert "holds no insert" in words
