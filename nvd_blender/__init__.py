@@ -12,8 +12,8 @@ if not any(name.startswith(f"{__name__}.") for name in sys.modules):
 from . import operators
 from .engine import tasks
 from .host import opened
-from .jobs import checks, clean_plate, frame_check, insertion, queue
-from .result import atlas_files, coverage, edit_record, mask_view, undo
+from .jobs import checks, clean_plate, frame_check, insertion, queue, shot_paint
+from .result import atlas_files, coverage, edit_record, mask_view, shot_sheet, undo
 from .source import ownership, properties
 from .ui import layers_panel, menus, objects_panel, panels, preferences, progress
 
@@ -31,6 +31,7 @@ _MODULES = (
     mask_view,
     atlas_files,
     edit_record,
+    shot_sheet,
     undo,
     opened,
     queue,
@@ -49,6 +50,7 @@ def unregister() -> None:
     checks.stop()
     clean_plate.stop()
     insertion.stop()
+    shot_paint.stop()
     frame_check.stop()
     for module in reversed(_MODULES):
         module.unregister()

@@ -13,12 +13,13 @@ from . import (
     pin_insert,
     render,
     result,
+    shot_paint,
     workspace,
-)
+)  # fmt: skip
 
 _MODULES = (
     atlas, clean_plate, decompose, engine, fields, inserts, jobs, load_result, objects, pin_insert, render, result,
-    workspace,
+    shot_paint, workspace,
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from ..result import atlas_files, coverage, generated_masks, mask_view, paint
 from ..result.layer_group import CONTROLS
 from ..result.layers import group_of, is_on
 from ..result.scenes import BUILT_KEY, MODE_SWITCH, ONION, atlas_nodes, folder_of, node_of, path_of
-from . import inserts_panel, panels, progress
+from . import inserts_panel, panels, progress, sheet
 
 
 class NVD_PT_layers(bpy.types.Panel):
@@ -33,6 +33,7 @@ class NVD_PT_layers(bpy.types.Panel):
         scene = context.scene
         _draw_views(self.layout, scene)
         inserts_panel.draw_disagreement(self.layout, scene)
+        sheet.draw(self.layout, scene)
         for layer, node in atlas_nodes(scene).items():
             _draw_layer(self.layout.box(), scene, layer, node.image)
         panels.draw_quality(self.layout, scene)
