@@ -59,9 +59,7 @@ class ShotPaint(tasks.Task):
 
     def _show_when_idle(self) -> None:
         """Show the atlases once the user's stroke or render has ended."""
-        self.success = (
-            _in_words(self.told) if self.digest else "The atlases are as before the paint. Undo again for it."
-        )
+        self.success = _in_words(self.told)
         _finished.append(self)
         timers.begin(_show)
         if bpy.app.background:
@@ -92,6 +90,7 @@ def apply(scene: bpy.types.Scene) -> ShotPaint:
         if paint.is_newer_on_disk(image):
             hint = "Reload it, or save yours over it."
             raise InputError("Another program has saved this atlas", where=path_of(image), hint=hint)
+    shot_sheet.pack(sheet)
     warnings = (*filter(None, map(paint.keep, images)), *_other_looks(scene))
     flags = ["--frame", str(shot_sheet.frame_of(sheet)), strokes]
     return _start(folder, "Painting on the shot", *flags, digest=shot_sheet.digest(sheet), warnings=warnings)
@@ -206,7 +205,9 @@ def leave(scene: bpy.types.Scene, atlas: bpy.types.Image | None = None) -> None:
 
 
 def _in_words(told: Mapping[str, Any]) -> str:
-    """What ``nvd paint`` says of its strokes."""
+    """What ``nvd paint`` says of its strokes, or of their undo."""
+    if "texels" not in told:
+        return f"As before: {', '.join(Path(name).name for name in told['files'])}. The same again takes that back."
     where = " and ".join(f"{name} ({count} texels)" for name, count in told["texels"].items())
     said = f"Frame {told['number']} is painted on {where}."
     if told["off"]:

@@ -15,7 +15,7 @@ from . import (
     result,
     shot_paint,
     workspace,
-)  # fmt: skip
+)
 
 _MODULES = (
     atlas, clean_plate, decompose, engine, fields, inserts, jobs, load_result, objects, pin_insert, render, result,

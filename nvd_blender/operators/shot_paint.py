@@ -58,6 +58,7 @@ class NVD_OT_apply_to_layers(_Paints, bpy.types.Operator):
 
     bl_idname = "nvd.apply_to_layers"
     bl_label = "Apply to Layers"
+    bl_options: ClassVar = {"UNDO", "INTERNAL"}  # undoing it has the sheet back, with its strokes
     begin = staticmethod(shot_paint.apply)
 
 
@@ -89,11 +90,15 @@ class NVD_OT_discard_sheet(_OfResult, bpy.types.Operator):
         try:
             scene = conform.named(self.result)
             tasks.refuse_second()
-            if shot_sheet.sheet_of(scene) is None:
+            sheet = shot_sheet.sheet_of(scene)
+            if sheet is None:
                 raise InputError("There is no sheet of this result", hint="Begin with Paint on the Shot.")
         except NvdError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
+        shot_sheet.pack(sheet)
+        if not bpy.app.background:
+            bpy.ops.ed.undo_push(message="Paint on the Shot")
         shot_paint.leave(scene)
         return {"FINISHED"}
 

@@ -104,6 +104,12 @@ def write_strokes(sheet: bpy.types.Image, path: Path) -> None:
         bpy.data.images.remove(strokes)
 
 
+def pack(sheet: bpy.types.Image) -> None:
+    """Put the strokes into the .blend, and so into undo steps: Blender keeps a packed picture as it was packed."""
+    if sheet.is_dirty:
+        sheet.pack()
+
+
 def remove(scene: bpy.types.Scene) -> None:
     """Delete a result's sheet, with what is painted on it."""
     sheet = sheet_of(scene)
@@ -114,21 +120,20 @@ def remove(scene: bpy.types.Scene) -> None:
 
 def register() -> None:
     """See :mod:`nvd_blender`."""
-    bpy.app.handlers.save_pre.append(_pack)
+    bpy.app.handlers.save_pre.append(_pack_all)
 
 
 def unregister() -> None:
     """See :mod:`nvd_blender`."""
-    bpy.app.handlers.save_pre.remove(_pack)
+    bpy.app.handlers.save_pre.remove(_pack_all)
 
 
 @bpy.app.handlers.persistent
 @lasting(None)
-def _pack(*_: object) -> None:
-    """Put strokes into the .blend that is being saved: Blender writes a packed picture as it was packed."""
+def _pack_all(*_: object) -> None:
+    """Put the strokes on all sheets into the .blend that is being saved."""
     for sheet in filter(None, map(sheet_of, results())):
-        if sheet.is_dirty:
-            sheet.pack()
+        pack(sheet)
 
 
 def _rendered(scene: bpy.types.Scene, start: Path) -> Path:
