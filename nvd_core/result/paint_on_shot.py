@@ -254,7 +254,7 @@ def _threefold(stored: dict[str, Shaped[np.ndarray, "rows columns"]], path: Path
     size = Size(3 * columns, 3 * rows)
     if size.width * size.height > MOST_PIXELS:
         message = f"The atlas would be {size}, which is too large to be read"
-        raise InputError(message, where=path, hint="Paint without --finer.")
+        raise InputError(message, where=path, hint="Paint without making it finer.")
     grid = pixel_grid(size)
     x, y = ((grid[..., axis] - 1) / 3 for axis in (0, 1))
     return {name: resample(one.astype(np.float32), x, y).astype(one.dtype) for name, one in stored.items()}
