@@ -119,6 +119,13 @@ def vector(tree: Tree, x: Socket, y: Socket, z: float) -> Socket:
     return node.outputs[0]
 
 
+def mean(tree: Tree, picture: Socket) -> Socket:
+    """Mean of a grey picture over all of its pixels."""
+    node = tree.nodes.new("CompositorNodeLevels")
+    tree.links.new(picture, node.inputs[0])
+    return node.outputs["Mean"]
+
+
 def scene_frame(tree: Tree) -> Socket:
     """Number of the scene's current frame."""
     return tree.nodes.new("CompositorNodeSceneTime").outputs["Frame"]

@@ -1,6 +1,5 @@
 """Paint on the Shot: a sheet of the current frame, whose strokes go to the layers or are discarded; and its undo."""
 
-from collections.abc import Callable
 from typing import ClassVar
 
 import bpy
@@ -40,7 +39,7 @@ class NVD_OT_paint_on_shot(_OfResult, bpy.types.Operator):
 
 
 class _Paints(TaskOperator, _OfResult):
-    begin: ClassVar[Callable[[bpy.types.Scene], shot_paint.ShotPaint]]
+    begin: ClassVar  # of a scene; typing would keep a class given here for good, and Blender 4 crash at its end
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         """Begin; without a window, wait for the end."""

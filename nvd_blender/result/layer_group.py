@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import bpy
 
-from nvd_core.spec.conventions import LEFT_AT_LEAST
+from nvd_core.spec.conventions import HIDDEN_BELOW, LEFT_AT_LEAST, SEEN_FROM
 
 from ..host import nodes
 from ..host.nodes import Node, Socket, Tree
@@ -164,7 +164,10 @@ def _edited(
     touched = nodes.math(
         tree, "MULTIPLY", touched, nodes.math(tree, "MULTIPLY", inputs[PAINT_BEYOND], _inside(tree, uv))
     )
-    beyond = _faded(tree, _over(tree, beyond, _Over(nodes.scaled(tree, painted, touched), touched)), opacity)
+    seen_share = nodes.mean(tree, nodes.math(tree, "GREATER_THAN", alpha, HIDDEN_BELOW))
+    is_seen = nodes.math(tree, "GREATER_THAN", seen_share, SEEN_FROM)
+    beyond = _over(tree, beyond, _Over(nodes.scaled(tree, painted, touched), touched))
+    beyond = _faded(tree, beyond, nodes.math(tree, "MULTIPLY", opacity, is_seen))
     lit, hidden = _lit(tree, light, beyond, inputs[BEHIND])
     lit = nodes.scaled(tree, lit, behind_share)
     reach = owned(tree, nodes.math(tree, "ADD", alpha, behind_share))

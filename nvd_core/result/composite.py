@@ -20,6 +20,7 @@ from nvd_core.shot.compositing import (
     Over,
     beyond_outline,
     hole,
+    is_seen,
     keep_plate,
     light_in_hole,
     look_up,
@@ -159,7 +160,8 @@ def _rebuilt(
 
 def _edit(frame: Frame, name: str, plate: Float32[np.ndarray, "height width 3"], edits: LayerEdits) -> _Edited | None:
     """Look up a layer's edits in a frame; None if it has none there."""
-    layer, is_last = frame.layers[name], name == [*frame.layers][-1]
+    layer = frame.layers[name]
+    goes_beyond = name != [*frame.layers][-1] and is_seen(layer.alpha)
     pinned, is_painted = edits.inserts(frame.number), edits.painted is not edits.original
     if not pinned and not is_painted:
         return None
@@ -176,7 +178,7 @@ def _edit(frame: Frame, name: str, plate: Float32[np.ndarray, "height width 3"],
         inside = np.asarray(((layer.uv_atlas >= 0) & (layer.uv_atlas <= 1)).all(axis=-1), np.float32)
         beyond = beyond.over(on_atlas.times(inside))
     within = inserts.within.over(on_atlas)
-    return _Edited(original, inserts.within.on(painted), within, beyond if beyond.share.any() and not is_last else None)
+    return _Edited(original, inserts.within.on(painted), within, beyond if goes_beyond and beyond.share.any() else None)
 
 
 def _behind(frame: Frame, name: str, edits: Mapping[str, LayerEdits]) -> Float32[np.ndarray, "height width 3"]:

@@ -23,6 +23,7 @@ from nvd_core.spec.conventions import (
     LEFT_AT_LEAST,
     OWNED_FROM,
     RIM,
+    SEEN_FROM,
     TOLERANCE_ABSOLUTE,
     TOLERANCE_RELATIVE,
     x_from_u,
@@ -77,6 +78,11 @@ def changed(painted: Colour, original: Colour) -> Share:
 def owned(alpha: Share) -> Share:
     """Ownership of each pixel by a layer, 0 to 1: linear in alpha from 0.9 to 1."""
     return np.clip((alpha - OWNED_FROM) / (1 - OWNED_FROM), 0, 1)
+
+
+def is_seen(alpha: Share) -> bool:
+    """Whether a frame shows a layer at all: where it does not, nothing of it goes beyond its outline either."""
+    return bool((alpha > HIDDEN_BELOW).mean() > SEEN_FROM)
 
 
 def rebuild(layers: Iterable[tuple[Share, Colour, Colour]]) -> Colour:

@@ -25,6 +25,9 @@ OWNED_FROM: Final = 0.9
 HIDDEN_BELOW: Final = 0.02
 """Visible alpha below which a layer counts as hidden; white and black of masks in compressed videos are not quite."""
 
+SEEN_FROM: Final = 1e-5
+"""Share of a frame's pixels that show a layer, above which the layer is seen in it."""
+
 RIM: Final = 1 / 270
 """Width of an object's rim that has its colour, as a part of the frame's height: masks are some pixels off."""
 

@@ -17,10 +17,10 @@ from nvd_core.clip.pictures import write_png
 from nvd_core.faces.demo_clip import DemoClip
 from nvd_core.image.colour import display_from_linear, to_linear, to_uint8
 from nvd_core.image.geometry import pixel_grid, transform
-from nvd_core.result.composite import Composite
+from nvd_core.result.composite import Composite, composite
 from nvd_core.result.decomposition import Decomposition
 from nvd_core.result.editing import change_insert, clip_paint, insert_picture, move_insert, pin, remove_insert
-from nvd_core.result.rendering import render
+from nvd_core.result.rendering import open_edits, render
 from nvd_core.runtime.writer import sole_writer
 from nvd_core.shot.inserts import on_picture
 from nvd_core.spec.edits import Blend, at, edits_path, inserts, keyed, read_edits
@@ -354,6 +354,20 @@ def test_beyond_the_outline_a_tint_tints_what_is_there(own: Decomposition, tmp_p
     done, plate = rendered(own)[3].linear, to_linear(frame.plate)
     ratio = (done / np.maximum(plate, 1e-3))[24:36, right + 4 : right + 11]
     np.testing.assert_allclose(ratio, to_linear(np.full((1, 1, 3), 188, np.uint8)).max(), atol=0.02)
+
+
+def test_where_the_layer_is_not_seen_nothing_of_it_is(own: Decomposition, red: Path) -> None:
+    frame = own.one_frame(4)
+    kinds = [layer.kind for layer in own.manifest.layers]
+    insert_picture(own, "sign", red, [(150, 40), (170, 42), (168, 58), (149, 56)], 4)
+    edits = open_edits(own)
+    shown = composite(frame, kinds, edits, "keep-plate", {}).linear
+    gone = {
+        name: replace(layer, alpha=np.full_like(layer.alpha, name != "sign")) for name, layer in frame.layers.items()
+    }
+    hidden = composite(frame._replace(layers=gone), kinds, edits, "keep-plate", {}).linear
+    assert np.count_nonzero(shown != to_linear(frame.plate)) > 100
+    assert np.array_equal(hidden, to_linear(frame.plate))
 
 
 def test_what_could_not_be_read_again_is_not_written(own: Decomposition, red: Path) -> None:
