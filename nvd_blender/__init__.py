@@ -12,7 +12,7 @@ if not any(name.startswith(f"{__name__}.") for name in sys.modules):
 from . import operators
 from .engine import tasks
 from .host import opened
-from .jobs import checks, clean_plate, frame_check, insertion, queue, shot_paint
+from .jobs import beside, checks, frame_check, queue
 from .result import atlas_files, coverage, edit_record, mask_view, shot_sheet, undo
 from .source import ownership, properties
 from .ui import layers_panel, menus, objects_panel, panels, preferences, progress
@@ -48,9 +48,7 @@ def unregister() -> None:
     """Called by Blender when the extension is disabled. Running programs are stopped; jobs can be resumed."""
     tasks.stop()
     checks.stop()
-    clean_plate.stop()
-    insertion.stop()
-    shot_paint.stop()
+    beside.stop()
     frame_check.stop()
     for module in reversed(_MODULES):
         module.unregister()

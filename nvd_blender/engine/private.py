@@ -22,6 +22,7 @@ from . import doctor_report
 from .pip_output import failing_line
 
 _RECORD: Final = "nvd_engine.json"
+_SAID_BY: Final = "nvd: "
 _DELETE: Final = "import pathlib, shutil, sys; pathlib.Path(sys.argv[1]).exists() and shutil.rmtree(sys.argv[1])"
 
 
@@ -181,6 +182,11 @@ class PrivateEngine:
 def engine_command(python: Path, *arguments: str | Path) -> list[str]:
     """Command line of ``nvd`` with these arguments in a Python that holds the engine."""
     return [str(python), "-P", "-m", "nvd_core", *map(str, arguments)]
+
+
+def said_by_engine(lines: Collection[str]) -> list[str]:
+    """Sentences of the engine among its output."""
+    return [line.removeprefix(_SAID_BY).strip() for line in lines if line.startswith(_SAID_BY)]
 
 
 def checking_step(python: Path) -> Step:

@@ -11,29 +11,21 @@ from typing import Final, Literal
 import bpy
 
 from nvd_core.spec import protocol
-from nvd_core.spec.errors import InputError, shown
+from nvd_core.spec.errors import InputError
 from nvd_core.spec.folder import sweep_of
 from nvd_core.spec.manifest import Manifest, inside, read_manifest
 
-from ..engine import location, tasks
-from ..engine.pip_output import failing_line
-from ..engine.private import Step, engine_command
-from ..host import compat, nodes, opened, timers
+from ..engine import tasks
+from ..host import compat, nodes
 from ..result import edit_record, layers, paint, rendered, undo
 from ..result.layer_group import CONTROLS, SHOWN
-from ..result.scenes import MODE_SWITCH, atlas_nodes, node_of, path_of, result_scene
-from ..source.wording import in_blender
-from . import queue
+from ..result.scenes import MODE_SWITCH, atlas_nodes, node_of, path_of
+from . import beside
 
 Kind = Literal["EXR", "PNG", "MOVIE"]
 
-_PATIENCE_S: Final = 0.5
-_SAID_BY: Final = "nvd: "
 _FILMS: Final = (".mp4", ".mov", ".mkv")
 """Suffixes at which the engine writes a film, and no pictures."""
-
-_finished: list[CleanPlate] = []
-"""Clean plates whose files are not in the edit yet."""
 
 
 @dataclass(frozen=True)
@@ -64,38 +56,47 @@ class Progress:
 
 
 @dataclass
-class CleanPlate(tasks.Task):
+class CleanPlate(beside.ResultTask):
     """Rendering of a clean plate.
 
     Attributes:
-        folder: of the decomposition.
         out: movie, or folder of the pictures.
         replaces: whether files that are there may be written over.
         warnings: for the user.
-        home: the .blend in which it was started.
         made: paths that are made for it, innermost first.
     """
 
     progress: Progress = field(default_factory=Progress)
-    folder: Path = Path()
     out: Path = Path()
     replaces: bool = False
     warnings: Sequence[str] = ()
-    home: opened.File = field(default_factory=opened.now)
     made: Sequence[Path] = ()
 
     def __post_init__(self) -> None:
         """Complete the task."""
-        self.on_done, self.on_stopped = self._add_when_idle, self._tidy
+        super().__post_init__()
+        self.on_stopped = self._tidy
         self.made = [place for place in (self.out, *self.out.parents) if not place.exists()]
 
-    def _add_when_idle(self) -> None:
-        """Add the files to the edit once the user's stroke or render has ended."""
-        self.success = _in_words(self.progress)
-        _finished.append(self)
-        timers.begin(_add)
-        if bpy.app.background:
-            _add()
+    def outcome(self) -> str:
+        """What the clean plate is like."""
+        if not self.progress.invented:
+            return "The clean plate is rendered. All that was hidden is seen in some frame."
+        share = f"{self.progress.invented:.0%}" if self.progress.invented >= 0.01 else "Less than 1%"
+        return (
+            f"The clean plate is rendered. {share} of what was filled is seen in no frame, and invented: Show Coverage "
+            "hatches it in the background's atlas. Paint it there, and render again."
+        )
+
+    def show(self, scene: bpy.types.Scene | None) -> None:
+        """Add the files above their strip, and say where they are."""
+        files, name = self.progress.files, f"{rendered.name_of(self.folder)} clean"
+        if scene and (place := rendered.add_to_edit(scene, files, name)):
+            undo.keep("Render Clean Plate")
+            self.success += f" It lies above {place.strip.name} in {place.scene.name}."
+        else:
+            why = "no strip shows the clip" if scene else "its result is not in this file"
+            self.success += f" It is in {files[0].parent} alone, as {why}."
 
     def _tidy(self) -> None:
         """Delete what was written of a film or sequence that is not whole, but nothing that was there before."""
@@ -108,12 +109,6 @@ class CleanPlate(tasks.Task):
                 place.rmdir()
         if self.replaces and self.progress.files:
             self.error += f" {len(self.progress.files)} files had been written, and stay."
-
-
-def latest(folder: Path | None) -> CleanPlate | None:
-    """The clean plate of a decomposition that was rendered last, unless something else has been run since."""
-    task = tasks.latest()
-    return task if isinstance(task, CleanPlate) and task.folder == folder else None
 
 
 def objects(scene: bpy.types.Scene) -> list[str]:
@@ -152,64 +147,20 @@ def start(scene: bpy.types.Scene, hidden: Collection[str], place: Path, kind: Ki
     """
     if place.suffix.lower() in _FILMS:
         raise InputError("The folder is named like a film", where=place, hint="Name the folder that the files go to.")
-    folder = rendered.folder_with_files(scene)
-    manifest, python = read_manifest(folder), location.worker_python()
-    tasks.refuse_second()
-    queue.refuse_twice(folder)
+    folder = beside.ready(scene)
+    manifest = read_manifest(folder)
     edit_record.write(scene)
     warnings = [*_saved(scene), *_animated(scene, hidden)]
     out = place / f"{rendered.name_of(folder)}.mp4" if kind == "MOVIE" else place
     flags = ["--events", *["--replace"] * replaces, *(f"--hide={name}" for name in hidden)]
     flags += ["--format", "exr" if kind == "EXR" else "png", *_as_shown(scene, folder, manifest, hidden)]
     name = "Rendering the clean plate"
-    step = Step(
-        name, engine_command(python, "render", folder, "-o", out, *flags), fault=engines_fault, heeds_input=True
-    )
+    step = beside.step(name, "render", folder, "-o", out, *flags, heeds_input=True)
     task = CleanPlate(
-        name, [step], Path(bpy.app.tempdir) / "nvd_clean_plate" / "log",
-        folder=folder, out=out, replaces=replaces, warnings=warnings,
-    )  # fmt: skip
+        name, [step], beside.log_of("clean_plate"), folder=folder, out=out, replaces=replaces, warnings=warnings
+    )
     tasks.start(task)
     return task
-
-
-def stop() -> None:
-    """Unregister the timer."""
-    timers.end(_add)
-    _finished.clear()
-
-
-@timers.lasting(None)
-def _add() -> float | None:
-    """Add what is finished to the edit."""
-    if undo.is_user_at_work():
-        return _PATIENCE_S
-    while _finished:
-        task = _finished.pop()
-        task.success += _added(task)
-    return None
-
-
-def _added(task: CleanPlate) -> str:
-    """Add rendered files above their strip, and say where they are."""
-    is_home, files = task.home is opened.now(), task.progress.files
-    result = result_scene(task.folder) if is_home else None
-    if result and (place := rendered.add_to_edit(result, files, f"{rendered.name_of(task.folder)} clean")):
-        undo.keep("Render Clean Plate")
-        return f" It lies above {place.strip.name} in {place.scene.name}."
-    why = "no strip shows the clip" if is_home else "it was asked for in another file"
-    return f" It is in {files[0].parent} alone, as {why}."
-
-
-def _in_words(progress: Progress) -> str:
-    """What a clean plate is like."""
-    if not progress.invented:
-        return "The clean plate is rendered. All that was hidden is seen in some frame."
-    share = f"{progress.invented:.0%}" if progress.invented >= 0.01 else "Less than 1%"
-    return (
-        f"The clean plate is rendered. {share} of what was filled is seen in no frame, and invented: Show Coverage "
-        "hatches it in the background's atlas. Paint it there, and render again."
-    )
 
 
 def _saved(scene: bpy.types.Scene) -> list[str]:
@@ -260,10 +211,3 @@ def _animated(scene: bpy.types.Scene, hidden: Collection[str]) -> list[str]:
             found.append(name)
     words = f"Opacity, Light and Gain of {', '.join(found)} change; all frames get what they are at the current one."
     return [words] if found else []
-
-
-def engines_fault(code: int, lines: Collection[str]) -> str:
-    """What the engine says of its failure; empty on success."""
-    said = [line.removeprefix(_SAID_BY).strip() for line in lines if line.startswith(_SAID_BY)]
-    talk = [line for line in lines if protocol.decode(line) is None]
-    return "" if code == 0 else in_blender(shown(said[-1] if said else failing_line(talk)))

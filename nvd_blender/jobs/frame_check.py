@@ -12,7 +12,7 @@ import bpy
 from nvd_core.spec.errors import InputError, NvdError
 
 from ..engine import location
-from ..engine.private import Step, engine_command
+from ..engine.private import Step, engine_command, said_by_engine
 from ..engine.tasks import Task
 from ..host import timers
 from ..host.labels import redraw
@@ -20,7 +20,6 @@ from ..source.wording import in_blender
 
 _POLL_S: Final = 0.5
 _GRACE_S: Final = 2.0
-_SAID_BY: Final = "nvd: "
 
 _tasks: dict[Path, Task] = {}
 _faults: dict[Path, str] = {}
@@ -73,7 +72,7 @@ def _go_on() -> float | None:
 
 def _noted(folder: Path, code: int, lines: Collection[str]) -> str:
     """Store what the engine says of the folder; return no fault, as the task itself succeeded."""
-    said = [line.removeprefix(_SAID_BY).strip() for line in lines if line.startswith(_SAID_BY)]
+    said = said_by_engine(lines)
     if code == InputError.exit_code and said:
         _faults[folder] = in_blender(said[-1])
     return ""

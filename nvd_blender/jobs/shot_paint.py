@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,42 +13,27 @@ import bpy
 from nvd_core.spec.errors import InputError
 from nvd_core.spec.manifest import inside, read_manifest
 
-from ..engine import location, tasks
-from ..engine.private import Step, engine_command
-from ..host import opened, timers
-from ..result import atlas_files, layers, paint, rendered, shot_sheet, undo, workspace
+from ..engine import tasks
+from ..result import atlas_files, layers, paint, shot_sheet, undo, workspace
 from ..result.layer_group import CONTROLS, SHOWN
-from ..result.scenes import atlas_nodes, path_of, result_scene
-from . import queue
-from .clean_plate import engines_fault
+from ..result.scenes import atlas_nodes, path_of
+from . import beside
 
-_PATIENCE_S: Final = 0.5
 _MANY: Final = 0.01
 """Share of painted pixels that show another colour from which the reason is told."""
 
-_finished: list[ShotPaint] = []
-"""Tasks whose atlases Blender does not show yet."""
-
 
 @dataclass
-class ShotPaint(tasks.Task):
+class ShotPaint(beside.ResultTask):
     """Painting on the shot, or undoing it.
 
     Attributes:
-        folder: of the decomposition.
         digest: of the sheet whose strokes are applied; empty where they are undone.
         warnings: for the user.
-        home: the .blend in which it was started.
     """
 
-    folder: Path = Path()
     digest: bytes = b""
     warnings: tuple[str, ...] = ()
-    home: opened.File = field(default_factory=opened.now)
-
-    def __post_init__(self) -> None:
-        """Complete the task."""
-        self.on_done = self._show_when_idle
 
     @property
     def told(self) -> dict[str, Any]:
@@ -57,19 +41,24 @@ class ShotPaint(tasks.Task):
         said = "".join(self._said)
         return json.JSONDecoder().raw_decode(said, said.index("{\n"))[0]
 
-    def _show_when_idle(self) -> None:
-        """Show the atlases once the user's stroke or render has ended."""
-        self.success = _in_words(self.told)
-        _finished.append(self)
-        timers.begin(_show)
-        if bpy.app.background:
-            _show()
+    def outcome(self) -> str:
+        """What ``nvd paint`` says of its strokes, or of their undo."""
+        told = self.told
+        if "texels" not in told:
+            return f"As before: {', '.join(Path(name).name for name in told['files'])}. The same again takes that back."
+        where = " and ".join(f"{name} ({count} texels)" for name, count in told["texels"].items())
+        said = f"Frame {told['number']} is painted on {where}."
+        if told["off"]:
+            said += f" {told['off']} of {told['pixels']} painted pixels show another colour than was painted."
+        if told["off"] > _MANY * told["pixels"]:
+            said += " The atlas is too coarse there, or in deep shadow."
+        return said
 
-
-def latest(folder: Path | None) -> ShotPaint | None:
-    """The painting on a decomposition that was started last, unless something else has been run since."""
-    task = tasks.latest()
-    return task if isinstance(task, ShotPaint) and task.folder == folder else None
+    def show(self, scene: bpy.types.Scene | None) -> None:
+        """Show the atlases that were painted."""
+        if scene:
+            self.success += _shown(scene, self)
+            undo.keep(self.name)
 
 
 def apply(scene: bpy.types.Scene) -> ShotPaint:
@@ -110,15 +99,9 @@ def take_back(scene: bpy.types.Scene) -> ShotPaint:
     return _start(folder, "Undoing the paint on the shot", "--undo")
 
 
-def stop() -> None:
-    """Unregister the timer."""
-    timers.end(_show)
-    _finished.clear()
-
-
 def _start(folder: Path, name: str, *flags: str | Path, **options: Any) -> ShotPaint:  # noqa: ANN401 (fields of the task)
-    step = Step(name, engine_command(location.worker_python(), "paint", folder, *flags, "--json"), fault=engines_fault)
-    task = ShotPaint(name, [step], Path(bpy.app.tempdir) / "nvd_shot_paint" / "log", folder=folder, **options)
+    step = beside.step(name, "paint", folder, *flags, "--json")
+    task = ShotPaint(name, [step], beside.log_of("shot_paint"), folder=folder, **options)
     tasks.start(task)
     return task
 
@@ -129,10 +112,7 @@ def _atlases(scene: bpy.types.Scene) -> tuple[Path, list[bpy.types.Image]]:
     Raises:
         NvdError: it may not.
     """
-    folder = rendered.folder_with_files(scene)
-    location.worker_python()
-    tasks.refuse_second()
-    queue.refuse_twice(folder)
+    folder = beside.ready(scene)
     files = read_manifest(folder).atlas_files
     images = {name: node.image for name, node in atlas_nodes(scene).items()}
     for name, image in images.items():
@@ -152,20 +132,6 @@ def _other_looks(scene: bpy.types.Scene) -> list[str]:
     ]
     words = f"{' and '.join(names)}: the frame shows the paint as it was painted once Opacity, Light and Gain are 1"
     return [words] if names else []
-
-
-@timers.lasting(None)
-def _show() -> float | None:
-    """Show the atlases that were painted."""
-    if undo.is_user_at_work():
-        return _PATIENCE_S
-    while _finished:
-        task = _finished.pop()
-        scene = result_scene(task.folder) if task.home is opened.now() else None
-        if scene:
-            task.success += _shown(scene, task)
-            undo.keep(task.name)
-    return None
 
 
 def _shown(scene: bpy.types.Scene, task: ShotPaint) -> str:
@@ -202,16 +168,3 @@ def leave(scene: bpy.types.Scene, atlas: bpy.types.Image | None = None) -> None:
         if one.tool_settings.image_paint.canvas == sheet:
             one.tool_settings.image_paint.canvas = atlas
     shot_sheet.remove(scene)
-
-
-def _in_words(told: Mapping[str, Any]) -> str:
-    """What ``nvd paint`` says of its strokes, or of their undo."""
-    if "texels" not in told:
-        return f"As before: {', '.join(Path(name).name for name in told['files'])}. The same again takes that back."
-    where = " and ".join(f"{name} ({count} texels)" for name, count in told["texels"].items())
-    said = f"Frame {told['number']} is painted on {where}."
-    if told["off"]:
-        said += f" {told['off']} of {told['pixels']} painted pixels show another colour than was painted."
-    if told["off"] > _MANY * told["pixels"]:
-        said += " The atlas is too coarse there, or in deep shadow."
-    return said

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, get_args
+from typing import ClassVar, get_args
 
 import bpy
 
@@ -95,16 +95,15 @@ class _OfStack(OfLayer):
 class _OfInsert(_OfStack):
     insert: bpy.props.StringProperty(name="Insert", description="Its name", options={"SKIP_SAVE"})
 
-    def place_in(self, stack: Stack) -> int:
-        """Place of the insert in its layer's stack.
+    def name_in(self, stack: Stack) -> str:
+        """Name of the insert, which is in its layer's stack.
 
         Raises:
             InputError: it is not there.
         """
-        names = [one.name for one in stack.inserts]
-        if self.insert not in names:
+        if self.insert not in [one.name for one in stack.inserts]:
             raise InputError(f"There is no insert {self.insert!r} on {self.layer}", hint="It was removed or renamed.")
-        return names.index(self.insert)
+        return self.insert
 
 
 class NVD_OT_open_insert(OfLayer, bpy.types.Operator):
@@ -132,31 +131,32 @@ class NVD_OT_blend_insert(_OfInsert, bpy.types.Operator):
 
     def changed(self, stack: Stack) -> Stack:
         """Give it another mode."""
-        return _with(stack, self.place_in(stack), blend=self.blend)
+        return stack.having(replace(stack.named(self.name_in(stack)), blend=self.blend))
 
 
-class NVD_OT_show_insert(_OfInsert, bpy.types.Operator):
+class _Flips(_OfInsert):
+    flag: ClassVar[str]
+
+    def changed(self, stack: Stack) -> Stack:
+        """Turn it on or off."""
+        one = stack.named(self.name_in(stack))
+        return stack.having(replace(one, **{self.flag: not getattr(one, self.flag)}))
+
+
+class NVD_OT_show_insert(_Flips, bpy.types.Operator):
     """Show or hide the insert"""
 
     bl_idname = "nvd.show_insert"
     bl_label = "Show Insert"
-
-    def changed(self, stack: Stack) -> Stack:
-        """Turn it on or off."""
-        place = self.place_in(stack)
-        return _with(stack, place, is_visible=not stack.inserts[place].is_visible)
+    flag = "is_visible"
 
 
-class NVD_OT_clip_insert(_OfInsert, bpy.types.Operator):
+class NVD_OT_clip_insert(_Flips, bpy.types.Operator):
     """End the insert at the layer's outline; else it goes beyond, behind the layers that are in front"""
 
     bl_idname = "nvd.clip_insert"
     bl_label = "Clip to Outline"
-
-    def changed(self, stack: Stack) -> Stack:
-        """Clip it or not."""
-        place = self.place_in(stack)
-        return _with(stack, place, is_clipped=not stack.inserts[place].is_clipped)
+    flag = "is_clipped"
 
 
 class NVD_OT_move_insert(_OfInsert, bpy.types.Operator):
@@ -169,11 +169,7 @@ class NVD_OT_move_insert(_OfInsert, bpy.types.Operator):
 
     def changed(self, stack: Stack) -> Stack:
         """Put it elsewhere in the stack."""
-        place = self.place_in(stack)
-        others = [*stack.inserts]
-        one = others.pop(place)
-        others.insert(min(max(place + self.places, 0), len(others)), one)
-        return replace(stack, inserts=tuple(others))
+        return stack.moved(self.name_in(stack), self.places)
 
 
 class NVD_OT_remove_insert(_OfInsert, bpy.types.Operator):
@@ -184,8 +180,7 @@ class NVD_OT_remove_insert(_OfInsert, bpy.types.Operator):
 
     def changed(self, stack: Stack) -> Stack:
         """Take it out."""
-        place = self.place_in(stack)
-        return replace(stack, inserts=(*stack.inserts[:place], *stack.inserts[place + 1 :]))
+        return stack.without(self.name_in(stack))
 
 
 class NVD_OT_paint_beyond(_OfStack, bpy.types.Operator):
@@ -222,12 +217,6 @@ class NVD_OT_settle_inserts(OfLayer, bpy.types.Operator):
     def run(self, _context: bpy.types.Context, found: Found) -> None:
         """Keep one of them."""
         edit_record.settle(found.scene, keeps_nodes=self.keeps == "NODES")
-
-
-def _with(stack: Stack, place: int, **values: Any) -> Stack:  # noqa: ANN401 (of an insert)
-    """Change values of the insert at a place."""
-    changed = replace(stack.inserts[place], **values)
-    return replace(stack, inserts=(*stack.inserts[:place], changed, *stack.inserts[place + 1 :]))
 
 
 register, unregister = bpy.utils.register_classes_factory(

@@ -36,6 +36,10 @@ class NVD_OT_render_result(bpy.types.Operator):
         """Let the user choose the format."""
         return context.window_manager.invoke_props_dialog(self)
 
+    def draw(self, _context: bpy.types.Context) -> None:
+        """The dialog."""
+        self.layout.prop(self, "kind")
+
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Start Blender's renderer; without a window, wait for it."""
         try:

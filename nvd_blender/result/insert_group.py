@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import bpy
 
-from nvd_core.spec.edits import CORNERS, Insert
+from nvd_core.spec.edits import CORNERS, RIM_PX, Insert
 
 from ..host import nodes
 from ..host.nodes import Node, Socket, Tree
@@ -26,7 +26,6 @@ SURFACE: Final = "Surface"
 
 _LARGE: Final = 1e6
 _TINY: Final = 1e-30
-_RIM_PX: Final = 1
 
 _COLOUR, _NUMBER, _VECTOR = "NodeSocketColor", "NodeSocketFloat", "NodeSocketVector"
 _PICTURES: Final = {BELOW[0]: _COLOUR, BELOW[1]: _COLOUR, PICTURE: _COLOUR, "UV": _VECTOR, SURFACE: _COLOUR}
@@ -112,7 +111,7 @@ def _texture(tree: Tree, insert: Insert, at: tuple[_Point, Socket]) -> Socket:
     (x, y), is_before = at
     found = []
     for place, side in ((x, insert.width), (y, insert.height)):
-        inner = nodes.math(tree, "MULTIPLY_ADD", place, (side - 2 * _RIM_PX) / side, _RIM_PX / side)
+        inner = nodes.math(tree, "MULTIPLY_ADD", place, (side - 2 * RIM_PX) / side, RIM_PX / side)
         found.append(nodes.math(tree, "MULTIPLY", inner, is_before))
     return nodes.vector(tree, *found, 1.0)
 

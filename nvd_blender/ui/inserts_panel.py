@@ -11,7 +11,7 @@ from nvd_core.spec.edits import CORNERS
 from ..engine import tasks
 from ..host.labels import paragraph
 from ..host.nodes import Node
-from ..jobs import insertion
+from ..jobs import beside, insertion
 from ..result import edit_record, inserts
 from ..result.insert_group import NUMBERS, OPACITY
 from ..result.layer_group import PAINT_BEYOND
@@ -45,7 +45,8 @@ def draw_inserts(layout: bpy.types.UILayout, scene: bpy.types.Scene, layer: str)
     row = column.row()
     row.enabled = not tasks.running()
     _aim(row.operator("nvd.insert_picture", text="Insert Picture…", icon="IMAGE_DATA"), scene, layer)
-    if task := insertion.latest(folder_of(scene), layer):
+    task = beside.latest(insertion.Insertion, folder_of(scene))
+    if task and task.layer == layer:
         if task.state == "running":
             layout.label(text=f"{task.name}…", icon="TIME")
         elif task.error:

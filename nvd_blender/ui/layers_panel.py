@@ -7,7 +7,7 @@ import bpy
 from ..engine import tasks
 from ..host import compat, nodes
 from ..host.labels import paragraph
-from ..jobs import clean_plate
+from ..jobs import beside, clean_plate
 from ..result import atlas_files, coverage, generated_masks, mask_view, paint
 from ..result.layer_group import CONTROLS
 from ..result.layers import group_of, is_on
@@ -42,7 +42,7 @@ class NVD_PT_layers(bpy.types.Panel):
         row = self.layout.row()
         row.enabled = not tasks.running()
         row.operator("nvd.render_clean_plate", text="Render Clean Plate…", icon="IMAGE_BACKGROUND").result = scene.name
-        if task := clean_plate.latest(folder_of(scene)):
+        if task := beside.latest(clean_plate.CleanPlate, folder_of(scene)):
             progress.draw_clean_plate(self.layout, task)
 
 

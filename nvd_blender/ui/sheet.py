@@ -4,14 +4,14 @@ import bpy
 
 from ..engine import tasks
 from ..host.labels import paragraph
-from ..jobs import shot_paint
+from ..jobs import beside, shot_paint
 from ..result.scenes import folder_of
 from ..result.shot_sheet import frame_of, sheet_of
 
 
 def draw(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
     """Draw the buttons of a result's sheet, and the outcome of painting."""
-    sheet, task = sheet_of(scene), shot_paint.latest(folder_of(scene))
+    sheet, task = sheet_of(scene), beside.latest(shot_paint.ShotPaint, folder_of(scene))
     column = layout.column(align=True)
     column.enabled = not tasks.running()
     row = column.row(align=True)

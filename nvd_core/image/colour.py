@@ -76,6 +76,15 @@ def to_display(picture: Num[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
     return display_from_linear(picture.astype(np.float32, copy=False))
 
 
+def opacity_of(picture: Num[np.ndarray, "height width chan"]) -> Float32[np.ndarray, "height width"]:
+    """Alpha of a picture as it was read, 0 to 1; 1 where it has none."""
+    if picture.shape[2] < 4:
+        return np.ones(picture.shape[:2], np.float32)
+    return (
+        to_display(picture[..., 3]) if picture.dtype.kind == "u" else np.clip(picture[..., 3], 0, 1, dtype=np.float32)
+    )
+
+
 def to_uint8(display: Float32[np.ndarray, "..."]) -> UInt8[np.ndarray, "..."]:
     """8-bit picture of display-encoded values, rounded, clipped to [0, 1]."""
     return np.rint(np.clip(display, 0, 1) * 255).astype(np.uint8)

@@ -119,16 +119,13 @@ def _kept(
 ) -> Float32[np.ndarray, "height width 3"]:
     """Composite all edits over the plate, front to back."""
     plate = edited = to_linear(frame.plate)
-    left = np.ones(plate.shape[:2], np.float32)
-    uncovered = left  # by edits beyond the outlines of the layers in front
+    uncovered = np.ones((1, 1), np.float32)  # by edits beyond the outlines of the layers in front
     for name, layer in frame.layers.items():
-        left = np.maximum(left - layer.alpha, 0)
         if (edit := _edit(frame, name, plate, edits[name])) is None:
             continue
         change = keep_plate(plate, layer.alpha, layer.residual, edit.within, edit.original, looks[name]) - plate
         if edit.beyond:
-            behind = Behind(left, _behind(frame, name, edits))
-            both = edit.within, edit.beyond
+            behind, both = _behind(frame, name, edits), (edit.within, edit.beyond)
             change = change + beyond_outline(plate, layer, both, edit.original, behind, looks[name])
         edited = edited + uncovered[..., None] * change
         if edit.beyond:
@@ -143,17 +140,15 @@ def _rebuilt(
     opacities = [look.opacity for look in looks.values()]
     alphas = see_through([layer.alpha for layer in frame.layers.values()], opacities, kinds)
     plate, total = to_linear(frame.plate), np.zeros(1, np.float32)
-    left = np.ones(plate.shape[:2], np.float32)
-    uncovered = left
+    uncovered = np.ones((1, 1), np.float32)
     for (name, layer), alpha in zip(frame.layers.items(), alphas, strict=True):
-        left = np.maximum(left - layer.alpha, 0)
         edit = _edit(frame, name, plate, edits[name])
         surface = edit.surface if edit else look_up(edits[name].original, layer.uv_atlas)
         light = looks[name].lit(layer.residual)
         total = total + (uncovered * alpha)[..., None] * light * surface
         if edit and edit.beyond:
             beyond = edit.beyond.times(looks[name].opacity)
-            total = total + (uncovered * left)[..., None] * light * beyond.colour
+            total = total + (uncovered * _share_behind(frame, name))[..., None] * light * beyond.colour
             uncovered = uncovered * (1 - beyond.share)
     return total
 
@@ -161,32 +156,44 @@ def _rebuilt(
 def _edit(frame: Frame, name: str, plate: Float32[np.ndarray, "height width 3"], edits: LayerEdits) -> _Edited | None:
     """Look up a layer's edits in a frame; None if it has none there."""
     layer = frame.layers[name]
-    goes_beyond = name != [*frame.layers][-1] and is_seen(layer.alpha)
     pinned, is_painted = edits.inserts(frame.number), edits.painted is not edits.original
     if not pinned and not is_painted:
         return None
     original = look_up(edits.original, layer.uv_atlas)
     painted = look_up(edits.painted, layer.uv_atlas) if is_painted else original
     on_atlas = paint(painted, original)
+    if not pinned and edits.is_paint_clipped:
+        return _Edited(original, painted, on_atlas, None)
 
     def surface() -> Float32[np.ndarray, "height width 3"]:
         return unlit(plate, layer.alpha, layer.residual, painted, on_atlas.share)
 
     inserts = composite_inserts(pinned, layer.uv_atlas, surface)
-    beyond = inserts.beyond
+    beyond: Over | None = inserts.beyond
     if not edits.is_paint_clipped:
         inside = np.asarray(((layer.uv_atlas >= 0) & (layer.uv_atlas <= 1)).all(axis=-1), np.float32)
-        beyond = beyond.over(on_atlas.times(inside))
-    within = inserts.within.over(on_atlas)
-    return _Edited(original, inserts.within.on(painted), within, beyond if goes_beyond and beyond.share.any() else None)
+        beyond = inserts.beyond.over(on_atlas.times(inside))
+    if name == [*frame.layers][-1] or not beyond.share.any() or not is_seen(layer.alpha):
+        beyond = None
+    return _Edited(original, inserts.within.on(painted), inserts.within.over(on_atlas), beyond)
 
 
-def _behind(frame: Frame, name: str, edits: Mapping[str, LayerEdits]) -> Float32[np.ndarray, "height width 3"]:
+def _behind(frame: Frame, name: str, edits: Mapping[str, LayerEdits]) -> Behind:
     """Composite the layers behind another one, as solved."""
+    behind = {one: frame.layers[one] for one in _names_behind(frame, name)}
+    surfaces = [look_up(edits[one].original, layer.uv_atlas) for one, layer in behind.items()]
+    drawn = [(layer.alpha, layer.residual, surface) for layer, surface in zip(behind.values(), surfaces, strict=True)]
+    return Behind(_share_behind(frame, name), rebuild(drawn))
+
+
+def _share_behind(frame: Frame, name: str) -> Float32[np.ndarray, "height width"]:
+    """Share of each pixel that the layers behind another one have."""
+    return np.sum([frame.layers[one].alpha for one in _names_behind(frame, name)], axis=0)
+
+
+def _names_behind(frame: Frame, name: str) -> list[str]:
     names = [*frame.layers]
-    behind = names[names.index(name) + 1 :]
-    layers = ((frame.layers[one], look_up(edits[one].original, frame.layers[one].uv_atlas)) for one in behind)
-    return rebuild((layer.alpha, layer.residual, surface) for layer, surface in layers)
+    return names[names.index(name) + 1 :]
 
 
 def _is_fine(plate: Plate) -> bool:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar, final
 
 import numpy as np
-from jaxtyping import Float32, Num, Shaped
+from jaxtyping import Float32, Shaped
 
 from nvd_core.clip import Clip, Plate, open_clip
 from nvd_core.clip.pictures import has_own_window, read_picture
-from nvd_core.image.colour import linear_from_display, to_display, to_linear
+from nvd_core.image.colour import linear_from_display, opacity_of, to_display, to_linear
 from nvd_core.image.exr import HALF_MOST, read_stored, writable
 from nvd_core.image.sample import resized
 from nvd_core.runtime.checkpoints import AGAIN
@@ -195,7 +195,7 @@ class Decomposition:
         coded, below = to_display(picture[..., :3]), resized(original, Size(width, height))
         # Such a file clips what is brighter than white: white there is not paint.
         colour = np.where((coded >= 1) & (below > 1), below, linear_from_display(coded))
-        opacity = _opacity(picture)[..., None]
+        opacity = opacity_of(picture)[..., None]
         return colour * opacity + below * (1 - opacity)
 
     def atlas(self, layer: str) -> AtlasColour:
@@ -308,9 +308,3 @@ def _stacked(
             message = f"The channel {name} of {what} holds values that are not numbers, or beyond all bounds"
             raise InputError(message, where=path, hint=AGAIN)
     return np.stack([channels.pop(name) for name in names], axis=-1, dtype=np.float32)
-
-
-def _opacity(picture: Num[np.ndarray, "height width chan"]) -> Float32[np.ndarray, "height width"]:
-    if picture.shape[2] < 4:
-        return np.ones(picture.shape[:2], np.float32)
-    return to_display(picture[..., 3:])[..., 0] if picture.dtype.kind == "u" else np.clip(picture[..., 3], 0, 1)

@@ -1,9 +1,10 @@
-"""Change the edits of a result: insert pictures, pin, order and remove them. Every function writes ``edits.json``."""
+"""Change the edits of a result: insert pictures, change and remove them. Every function writes ``edits.json`` once."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -11,22 +12,22 @@ from typing import Any
 
 from nvd_core.image.geometry import size_of
 from nvd_core.result.decomposition import Decomposition
-from nvd_core.result.insert_pictures import first_picture, forget_pictures, write_pictures
-from nvd_core.result.place import corners_in_middle, corners_on_atlas, corners_on_shot
+from nvd_core.result.insert_pictures import forget_pictures, write_pictures
+from nvd_core.result.place import Coverage, corners_in_middle, corners_on_atlas, corners_on_shot
 from nvd_core.runtime.writer import sole_writer
+from nvd_core.spec.conventions import Size
 from nvd_core.spec.edits import (
     CORNERS,
     NO_EDITS,
     Corners,
     Edits,
     Insert,
-    Stack,
+    Keys,
     edits_path,
-    insert_path,
     inserts,
     keyed,
     read_edits,
-    with_insert,
+    taken_names,
     write_edits,
 )
 from nvd_core.spec.errors import InputError
@@ -59,73 +60,63 @@ def insert_picture(
     Raises:
         InputError: there is no such layer or frame, the source cannot be read, or the name is taken or no name.
     """
-    with sole_writer(decomposition.folder):
-        edits = _edits(decomposition)
-        name = _free_name(decomposition, edits, name, source)
-        corners = _corners(decomposition, layer, source, points_px, frame)
-        atlas = size_of(decomposition.covered(layer))
-        values = {"start": decomposition.manifest.source.first} | values
-        written = write_pictures(decomposition.folder, name, source, corners, atlas)
-        try:
-            insert = _with_ends(replace(written, **values), decomposition)
+    written: list[Insert] = []
+    try:
+        with _changing(decomposition) as edits:
+            name = _free_name(decomposition, edits, name, source)
+            covered = _covered(decomposition, layer)
+
+            def corners(picture: Size) -> Corners:
+                if points_px is None:
+                    return corners_in_middle(covered, picture)
+                return _corners(decomposition, layer, covered, points_px, frame)
+
+            insert = write_pictures(decomposition.folder, name, source, corners, size_of(covered))
+            written.append(insert)
+            insert = replace(insert, **{"start": decomposition.manifest.source.first, **values})
             stack = edits.get(layer, NO_EDITS)
             edits[layer] = replace(stack, inserts=(*stack.inserts, insert))
-            _write(decomposition, edits)
-        except BaseException:
-            forget_pictures(decomposition.folder, written)
-            raise
-        return insert
+    except BaseException:
+        for one in written:
+            forget_pictures(decomposition.folder, one)
+        raise
+    return edits[layer].named(name)
 
 
-def change_insert(decomposition: Decomposition, name: str, **values: Any) -> Insert:  # noqa: ANN401 (of an insert)
-    """Change fields of an insert.
-
-    Raises:
-        InputError: there is no such insert.
-    """
-    with sole_writer(decomposition.folder):
-        edits = _edits(decomposition)
-        _, insert = _find(decomposition, edits, name)
-        insert = _with_ends(replace(insert, **values), decomposition)
-        _write(decomposition, with_insert(edits, insert))
-        return insert
-
-
-def pin(
-    decomposition: Decomposition, name: str, points_px: Points, frame: int | None = None, key: int | None = None
+def change_insert(
+    decomposition: Decomposition,
+    name: str,
+    points_px: Points | None = None,
+    frame: int | None = None,
+    key: int | None = None,
+    opacity: float | None = None,
+    places: int = 0,
+    **values: Any,  # noqa: ANN401 (of an insert)
 ) -> Insert:
-    """Pin an insert's corners to points of a frame or of the atlas: as a key frame, or for all frames.
+    """Change an insert: pin its corners to points of a frame or of the atlas, fade or move it, or set other fields.
 
     Args:
         decomposition: opened.
         name: of the insert.
-        points_px: see :func:`insert_picture`.
+        points_px: new corners; see :func:`insert_picture`.
         frame: see :func:`insert_picture`.
-        key: frame of the key; None replaces all keys.
+        key: frame of a key for corners and opacity; without it they hold in all frames.
+        opacity: 0 to 1.
+        places: that it moves up in the stack of its layer; down if negative.
+        values: other fields of :class:`nvd_core.spec.edits.Insert`.
 
     Raises:
-        InputError: there is no such insert or frame.
+        InputError: there is no such insert or frame, or a value is one that it cannot have.
     """
-    layer, insert = _find(decomposition, _edits(decomposition), name)
-    corners = _corners(decomposition, layer, Path(), points_px, frame)
-    row = [value for corner in corners for value in corner]
-    keys = ((0.0, *row),) if key is None else keyed(insert.corners, key, row)
-    return change_insert(decomposition, name, corners=keys)
-
-
-def move_insert(decomposition: Decomposition, name: str, places: int) -> None:
-    """Move an insert up or down, by so many places, in the stack of its layer.
-
-    Raises:
-        InputError: there is no such insert.
-    """
-    with sole_writer(decomposition.folder):
-        edits = _edits(decomposition)
+    with _changing(decomposition) as edits:
         layer, insert = _find(decomposition, edits, name)
-        others = [one for one in edits[layer].inserts if one.name != name]
-        place = edits[layer].inserts.index(insert) + places
-        others.insert(min(max(place, 0), len(others)), insert)
-        _write(decomposition, {**edits, layer: replace(edits[layer], inserts=tuple(others))})
+        if points_px is not None:
+            corners = _corners(decomposition, layer, _covered(decomposition, layer), points_px, frame)
+            values["corners"] = _keys(insert.corners, key, [value for corner in corners for value in corner])
+        if opacity is not None:
+            values["opacity"] = _keys(insert.opacity, key, [opacity])
+        edits[layer] = edits[layer].having(replace(insert, **values)).moved(name, places)
+    return edits[layer].named(name)
 
 
 def remove_insert(decomposition: Decomposition, name: str) -> None:
@@ -134,11 +125,9 @@ def remove_insert(decomposition: Decomposition, name: str) -> None:
     Raises:
         InputError: there is no such insert.
     """
-    with sole_writer(decomposition.folder):
-        edits = _edits(decomposition)
-        layer, insert = _find(decomposition, edits, name)
-        left = tuple(one for one in edits[layer].inserts if one is not insert)
-        _write(decomposition, {**edits, layer: replace(edits[layer], inserts=left)})
+    with _changing(decomposition) as edits:
+        layer, _ = _find(decomposition, edits, name)
+        edits[layer] = edits[layer].without(name)
 
 
 def clip_paint(decomposition: Decomposition, layer: str, *, is_clipped: bool) -> None:
@@ -149,17 +138,20 @@ def clip_paint(decomposition: Decomposition, layer: str, *, is_clipped: bool) ->
     """
     if layer not in decomposition.manifest.names:
         raise decomposition.no_layer(layer)
-    with sole_writer(decomposition.folder):
-        edits = _edits(decomposition)
-        _write(decomposition, {**edits, layer: replace(edits.get(layer, NO_EDITS), is_paint_clipped=is_clipped)})
+    with _changing(decomposition) as edits:
+        edits[layer] = replace(edits.get(layer, NO_EDITS), is_paint_clipped=is_clipped)
 
 
-def _edits(decomposition: Decomposition) -> Edits:
-    return read_edits(decomposition.folder, decomposition.manifest.names)
-
-
-def _write(decomposition: Decomposition, edits: dict[str, Stack]) -> None:
-    write_edits(decomposition.folder, edits, decomposition.manifest.names)
+@contextmanager
+def _changing(decomposition: Decomposition) -> Iterator[Edits]:
+    """Yield the edits, and write what they have become; no other process writes meanwhile."""
+    folder, names = decomposition.folder, decomposition.manifest.names
+    with sole_writer(folder):
+        edits = read_edits(folder, names)
+        yield edits
+        for layer, stack in edits.items():
+            edits[layer] = replace(stack, inserts=tuple(_with_ends(one, decomposition) for one in stack.inserts))
+        write_edits(folder, edits, names)
 
 
 def _with_ends(insert: Insert, decomposition: Decomposition) -> Insert:
@@ -173,6 +165,11 @@ def _with_ends(insert: Insert, decomposition: Decomposition) -> Insert:
     )
 
 
+def _keys(keys: Keys, frame: int | None, values: Sequence[float]) -> Keys:
+    """Set values at a frame, or in all frames."""
+    return ((0.0, *values),) if frame is None else keyed(keys, frame, values)
+
+
 def _find(decomposition: Decomposition, edits: Edits, name: str) -> tuple[str, Insert]:
     known = inserts(edits)
     if name not in known:
@@ -181,18 +178,21 @@ def _find(decomposition: Decomposition, edits: Edits, name: str) -> tuple[str, I
     return known[name]
 
 
-def _corners(
-    decomposition: Decomposition, layer: str, source: Path, points_px: Points | None, frame: int | None
-) -> Corners:
+def _covered(decomposition: Decomposition, layer: str) -> Coverage:
     if layer not in decomposition.manifest.names:
         raise decomposition.no_layer(layer)
-    if points_px is None:
-        return corners_in_middle(decomposition, layer, first_picture(source))
+    return decomposition.covered(layer)
+
+
+def _corners(
+    decomposition: Decomposition, layer: str, covered: Coverage, points_px: Points, frame: int | None
+) -> Corners:
+    """Corners in uv_atlas of points on a frame, or on the atlas."""
     if not _is_convex(points_px):
         message = "The corners are not those of a picture: they lie on a line, or its sides cross"
         raise InputError(message, where=decomposition.folder, hint=f"Name them in this order: {', '.join(CORNERS)}.")
     if frame is None:
-        return corners_on_atlas(points_px, size_of(decomposition.covered(layer)))
+        return corners_on_atlas(points_px, size_of(covered))
     return corners_on_shot(decomposition, layer, frame, points_px)
 
 
@@ -211,9 +211,7 @@ def _is_convex(points: Points) -> bool:
 def _free_name(decomposition: Decomposition, edits: Edits, name: str, source: Path) -> str:
     """Check a name, or derive a free one from the file's."""
     folder = decomposition.folder
-    taken = {one.casefold() for one in inserts(edits)} | {
-        path.stem.casefold() for path in insert_path(folder, "x", "").parent.glob("*")
-    }
+    taken = {one.casefold() for one in {*inserts(edits)} | taken_names(folder)}
     if name:
         if not LAYER_NAME.fullmatch(name):
             hint = "Use letters, digits, - and _, and a letter first."

@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -19,7 +18,7 @@ from nvd_core.image.fit import fit_homography
 from nvd_core.image.geometry import size_of, transform
 from nvd_core.result.decomposition import Decomposition
 from nvd_core.shot.inserts import on_picture
-from nvd_core.spec.edits import Insert, Stack, edits_path, insert_path, inserts, read_edits, write_edits
+from nvd_core.spec.edits import Insert, Stack, edits_path, inserts, read_edits, write_edits
 from nvd_core.spec.errors import InputError
 from nvd_core.spec.folder import sha256
 from nvd_core.spec.manifest import inside
@@ -98,11 +97,9 @@ def carry_inserts(former: Decomposition, new: Decomposition) -> tuple[list[Follo
     stacks = read_edits(former.folder, former.manifest.names)
     found = list(follow(former, new, stacks))
     for one in found:
-        source = Path(one.insert.file)
-        place = insert_path(new.folder, one.insert.name, source.suffix, None if one.insert.count == 1 else 1).parent
-        place.mkdir(parents=True, exist_ok=True)
-        for path in one.insert.paths(former.folder):
-            shutil.copyfile(path, place / path.name)
+        for path, target in zip(one.insert.paths(former.folder), one.insert.paths(new.folder), strict=True):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
     moved = {layer: stack for layer, stack in moved_stacks(stacks, found).items() if layer in new.manifest.names}
     write_edits(new.folder, moved, new.manifest.names)
     return found, sorted({*inserts(stacks)} - {one.insert.name for one in found})

@@ -13,13 +13,13 @@ from jaxtyping import Float32, UInt8
 
 from nvd_core.clip import open_clip
 from nvd_core.clip.pictures import SUFFIXES, Picture, read_picture, write_png
-from nvd_core.image.colour import display_from_linear, to_linear, to_uint8
+from nvd_core.image.colour import display_from_linear, opacity_of, to_linear, to_uint8
 from nvd_core.image.exr import rgba_channels, to_half, write_exr
 from nvd_core.image.geometry import size_of
 from nvd_core.image.sample import resized
-from nvd_core.shot.inserts import RIM_PX, Pinned
+from nvd_core.shot.inserts import Pinned
 from nvd_core.spec.conventions import Size
-from nvd_core.spec.edits import Corners, Insert, insert_path
+from nvd_core.spec.edits import RIM_PX, Corners, Insert, picture_path
 from nvd_core.spec.errors import InputError
 
 Premultiplied = Float32[np.ndarray, "rows columns 4"]
@@ -61,10 +61,12 @@ def _read(insert: Insert, folder: Path, number: int) -> Premultiplied:
     if picture.shape[2] != 4 or size_of(picture) != insert.size:
         message = f"The picture of the insert {insert.name} is not the one that was inserted"
         raise InputError(message, where=path, hint="Insert it again.")
-    return _premultiplied(picture)
+    return _premultiplied(picture[..., :3], opacity_of(picture))
 
 
-def write_pictures(folder: Path, name: str, source: Path, corners: Corners, atlas: Size) -> Insert:
+def write_pictures(
+    folder: Path, name: str, source: Path, corners_for: Callable[[Size], Corners], atlas: Size
+) -> Insert:
     """Write the pictures of a new insert, as its own copies, and describe it.
 
     Pictures finer than their place on the atlas are reduced to a little above its density: a look-up takes the four
@@ -74,7 +76,7 @@ def write_pictures(folder: Path, name: str, source: Path, corners: Corners, atla
         folder: of the result.
         name: of the insert, of which there is no file yet.
         source: a picture, a video, a folder of pictures or a pattern.
-        corners: where it is pinned, uv_atlas.
+        corners_for: gives the corners, uv_atlas, of a picture by its size.
         atlas: size of the atlas.
 
     Raises:
@@ -82,10 +84,10 @@ def write_pictures(folder: Path, name: str, source: Path, corners: Corners, atla
     """
     pictures, count = _pictures(source)
     first = next(pictures)
+    corners = corners_for(size_of(first))
     size = _reduced(size_of(first), corners, atlas)
     suffix = ".png" if first.dtype == np.uint8 else ".exr"
-    numbers = [None] if count == 1 else range(1, count + 1)
-    paths = [insert_path(folder, name, suffix, number) for number in numbers]
+    paths = [picture_path(folder, name, suffix, count, index) for index in range(count)]
     try:
         for path, picture in zip(paths, chain([first], pictures), strict=True):
             _check_size(picture, size_of(first), source)
@@ -112,7 +114,7 @@ def _check_size(picture: Picture, first: Size, source: Path) -> None:
 
 def forget_pictures(folder: Path, insert: Insert) -> None:
     """Delete the pictures of an insert that could not be recorded."""
-    _remove(list(insert.paths(folder)))
+    _remove([*insert.paths(folder)])
 
 
 def _remove(paths: Sequence[Path]) -> None:
@@ -121,15 +123,6 @@ def _remove(paths: Sequence[Path]) -> None:
     if len(paths) > 1:
         with suppress(OSError):
             paths[0].parent.rmdir()
-
-
-def first_picture(source: Path) -> Size:
-    """Size of a source's first picture.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    return size_of(next(_pictures(source)[0]))
 
 
 def _pictures(source: Path) -> tuple[Iterator[Picture], int]:
@@ -155,28 +148,24 @@ def _reduced(picture: Size, corners: Corners, atlas: Size) -> Size:
 
 def _write(path: Path, picture: Picture, size: Size) -> None:
     """Write a picture with its rim, reduced to a size."""
-    rgba = picture if picture.shape[2] >= 3 else np.repeat(picture[..., :1], 3, axis=2)
-    if rgba.shape[2] == 3:
-        opaque = np.iinfo(rgba.dtype).max if rgba.dtype.kind == "u" else 1
-        rgba = np.dstack([rgba, np.full(rgba.shape[:2], opaque, rgba.dtype)])
+    rgb = picture[..., :3] if picture.shape[2] >= 3 else np.repeat(picture[..., :1], 3, axis=2)
     is_coded = path.suffix == ".png"
-    if not is_coded or rgba.dtype != np.uint8 or size_of(rgba) != size:
-        light = resized(_premultiplied(rgba), size)
-        light[..., 3] = np.clip(light[..., 3], 0, 1)
-        rgba = _coded(light) if is_coded else light
+    if is_coded and picture.dtype == np.uint8 and size_of(picture) == size:
+        rgba = np.dstack([rgb, to_uint8(opacity_of(picture))])
+    else:
+        light = resized(_premultiplied(rgb, opacity_of(picture)), size)
+        rgba = _coded(light) if is_coded else to_half(light)
     rim = np.pad(rgba, ((RIM_PX, RIM_PX), (RIM_PX, RIM_PX), (0, 0)))
-    if rim.dtype == np.uint8:
+    if is_coded:
         write_png(path, rim)
     else:
-        write_exr(path, rgba_channels(to_half(rim)))
+        write_exr(path, rgba_channels(rim))
 
 
-def _premultiplied(picture: Picture) -> Premultiplied:
+def _premultiplied(rgb: Picture, opacity: Float32[np.ndarray, "rows columns"]) -> Premultiplied:
     """Linear light, premultiplied, of a picture as it was read: floats are, integers have straight alpha."""
-    if picture.dtype.kind == "f":
-        return picture.astype(np.float32)
-    opacity = picture[..., 3:].astype(np.float32) / np.iinfo(picture.dtype).max
-    return np.concatenate([to_linear(picture[..., :3]) * opacity, opacity], axis=-1)
+    light = to_linear(rgb) * opacity[..., None] if rgb.dtype.kind == "u" else rgb.astype(np.float32)
+    return np.dstack([light, opacity])
 
 
 def _coded(light: Premultiplied) -> UInt8[np.ndarray, "rows columns 4"]:

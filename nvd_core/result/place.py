@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
+from jaxtyping import Float32
 
-from nvd_core.image.geometry import Points, bounding_box, size_of
+from nvd_core.image.geometry import Box, Points, bounding_box, size_of
 from nvd_core.image.sample import at_points
 from nvd_core.result.decomposition import Decomposition
 from nvd_core.spec.conventions import Size
 from nvd_core.spec.edits import Corners
-from nvd_core.spec.errors import InputError
 
-_INSIDE: float = 0.6
+Coverage = Float32[np.ndarray, "height width"]
+"""Where the clip shows a layer's atlas: 1 there, else 0."""
+
+_INSIDE: Final = 0.6
 """Width of a new insert, as a part of where its layer is seen on the atlas."""
 
 
@@ -30,18 +34,20 @@ def corners_on_shot(
     Raises:
         InputError: there is no such frame, or one of its files cannot be used.
     """
-    uv_atlas = decomposition.frame(frame).layers[layer].uv
+    uv_atlas = decomposition.one_frame(frame).layers[layer].uv_atlas
     at = np.array(points_px, np.float32) - np.float32(0.5)
     found = _extended(uv_atlas, at)
     return tuple((float(u), float(v)) for u, v in found)
 
 
-def corners_in_middle(decomposition: Decomposition, layer: str, picture: Size) -> Corners:
-    """Corners in uv_atlas of a picture in the middle of where the clip shows a layer, in its own aspect."""
-    covered = decomposition.covered(layer)
-    box = bounding_box(covered > 0.5)
-    if box is None:
-        raise InputError(f"No frame shows {layer}", where=decomposition.folder, hint="Insert on another layer.")
+def corners_in_middle(covered: Coverage, picture: Size) -> Corners:
+    """Corners in uv_atlas of a picture in the middle of where the clip shows a layer, in its own aspect.
+
+    Args:
+        covered: the layer's atlas coverage.
+        picture: size of the picture.
+    """
+    box = bounding_box(np.asarray(covered > 0.5)) or Box(0, 0, *size_of(covered))  # no frame shows it
     atlas, (width, height) = size_of(covered), box.size
     scale = _INSIDE * min(width / picture.width, height / picture.height)
     x, y = (box.left + box.right) / 2, (box.top + box.bottom) / 2

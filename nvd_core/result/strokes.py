@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Num
+from jaxtyping import Float32
 
 from nvd_core.clip.pictures import read_picture
-from nvd_core.image.colour import display_from_linear, linear_from_display, to_display
+from nvd_core.image.colour import display_from_linear, linear_from_display, opacity_of, to_display
 from nvd_core.image.exr import writable
 from nvd_core.shot.compositing import changed
 from nvd_core.spec.conventions import Size
@@ -79,7 +79,7 @@ def read_strokes(path: Path, plate: Picture, shown: Picture) -> Strokes:
         message = f"The painted picture is {Size(width, height)}, the plate is {plate_size}"
         raise InputError(message, where=path, hint="Paint on a frame of the plate's size.")
     is_display = picture.dtype.kind == "u"
-    alpha = _unit(picture[..., 3]) if channels == 4 else np.ones((height, width), np.float32)
+    alpha = opacity_of(picture)
     colour = to_display(picture[..., :3]) if is_display else writable(picture[..., :3].astype(np.float32))
     if (alpha < 1).any():
         if not is_display and path.suffix.lower() == ".exr":
@@ -100,7 +100,3 @@ def _differing(colour: Picture, frames: tuple[Picture, Picture], *, is_display: 
         same = np.where((colour >= 1) & (frame > 1) | (colour <= 0) & (frame < 0), frame, linear)
         painted &= changed(same if is_display else linear, frame) > 0
     return Strokes(colour, painted.astype(np.float32), is_display)
-
-
-def _unit(alpha: Num[np.ndarray, "height width"]) -> Float32[np.ndarray, "height width"]:
-    return to_display(alpha) if alpha.dtype.kind == "u" else np.clip(alpha, 0, 1, dtype=np.float32)

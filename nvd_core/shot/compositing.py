@@ -133,6 +133,8 @@ class Over(NamedTuple):
 
     def times(self, factor: float | Share) -> Over:
         """Make it more transparent."""
+        if isinstance(factor, float) and factor == 1:
+            return self
         share = np.broadcast_to(np.float32(factor), self.share.shape)
         return Over(self.colour * share[..., None], self.share * share)
 

@@ -11,13 +11,10 @@ from jaxtyping import Float32
 from nvd_core.image.geometry import bounding_box
 from nvd_core.shot.blending import Colour, blend
 from nvd_core.shot.compositing import Over, look_up
-from nvd_core.spec.edits import Blend, Corners
+from nvd_core.spec.edits import RIM_PX, Blend, Corners
 
 _OUTSIDE: Final = -1.0
 """Position on an insert's picture where it is transparent."""
-
-RIM_PX: Final = 1
-"""Width of the transparent rim of an insert's picture."""
 
 
 class Pinned(NamedTuple):

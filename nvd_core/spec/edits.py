@@ -32,6 +32,9 @@ Blend = Literal[
 ]  # fmt: skip
 """Blend modes, by the names of Blender's *Mix Color*."""
 
+RIM_PX: Final = 1
+"""Width of the transparent rim of an insert's picture."""
+
 _FILES: Final = "edits"
 _MOST_UV: Final = 1000.0
 
@@ -102,14 +105,11 @@ class Insert:
 
     def path(self, folder: Path, frame: int) -> Path:
         """Path of the picture that a plate frame shows."""
-        if self.count == 1:
-            return folder / self.file
-        number = 1 + min(frame - self.start, self.count - 1)
-        stem = Path(self.file).stem.rsplit(".", 1)[0]
-        return folder / Path(self.file).with_name(f"{stem}.{number:04d}{Path(self.file).suffix}")
+        index = min(max(frame - self.start, 0), self.count - 1)
+        return picture_path(folder, self.name, Path(self.file).suffix, self.count, index)
 
     def paths(self, folder: Path) -> Iterator[Path]:
-        """Paths of all its pictures."""
+        """Paths of all its pictures, in order."""
         return (self.path(folder, self.start + index) for index in range(self.count))
 
 
@@ -124,6 +124,24 @@ class Stack:
 
     inserts: tuple[Insert, ...] = ()
     is_paint_clipped: bool = True
+
+    def named(self, name: str) -> Insert:
+        """Insert of a name, which there has to be; so with the others."""
+        return next(one for one in self.inserts if one.name == name)
+
+    def having(self, insert: Insert) -> Stack:
+        """Put an insert in the place of the one of its name."""
+        return replace(self, inserts=tuple(insert if one.name == insert.name else one for one in self.inserts))
+
+    def without(self, name: str) -> Stack:
+        """Take an insert out."""
+        return replace(self, inserts=tuple(one for one in self.inserts if one.name != name))
+
+    def moved(self, name: str, places: int) -> Stack:
+        """Move an insert up, or down if negative, by so many places, at most to the end."""
+        insert, others = self.named(name), list(self.without(name).inserts)
+        others.insert(min(max(self.inserts.index(insert) + places, 0), len(others)), insert)
+        return replace(self, inserts=tuple(others))
 
 
 NO_EDITS: Final = Stack()
@@ -152,10 +170,15 @@ def edits_path(folder: Path) -> Path:
     return folder / "edits.json"
 
 
-def insert_path(folder: Path, name: str, suffix: str, number: int | None = None) -> Path:
-    """Path of an insert's picture, or of one of its pictures, counted from 1."""
+def picture_path(folder: Path, name: str, suffix: str, count: int, index: int = 0) -> Path:
+    """Path of one of an insert's ``count`` pictures, counted from 0."""
     place = folder / _FILES
-    return place / f"{name}{suffix}" if number is None else place / name / f"{name}.{number:04d}{suffix}"
+    return place / f"{name}{suffix}" if count == 1 else place / name / f"{name}.{index + 1:04d}{suffix}"
+
+
+def taken_names(folder: Path) -> set[str]:
+    """Names for which pictures of inserts lie in a result, in use or not."""
+    return {path.stem for path in (folder / _FILES).glob("*")}
 
 
 def inserts(edits: Mapping[str, Stack]) -> dict[str, tuple[str, Insert]]:
@@ -208,13 +231,6 @@ def write_edits(folder: Path, edits: Mapping[str, Stack], layers: Collection[str
     write_json(path, {"schema_version": SCHEMA_VERSION, "layers": kept | stacks})
 
 
-def with_insert(edits: Mapping[str, Stack], insert: Insert) -> Edits:
-    """Put an insert in the place of the one of its name, which there has to be."""
-    layer, _ = inserts(edits)[insert.name]
-    changed = tuple(insert if one.name == insert.name else one for one in edits[layer].inserts)
-    return {**edits, layer: replace(edits[layer], inserts=changed)}
-
-
 def _stack(data: dict[str, Any], path: Path) -> Stack:
     return Stack(
         tuple(parse_insert(one, path) for one in data["inserts"]), data.get("is_paint_clipped", True) is not False
@@ -251,7 +267,7 @@ def _fault(insert: Insert) -> str:
         are_rows = all(len(row) == 1 + values and least <= min(row[1:]) and max(row[1:]) <= most for row in keys)
         if not are_rows or [row[0] for row in keys] != sorted({row[0] for row in keys}):
             return name
-    own = insert_path(Path(), insert.name, Path(insert.file).suffix, None if insert.count == 1 else 1)
+    own = picture_path(Path(), insert.name, Path(insert.file).suffix, insert.count)
     return "" if LAYER_NAME.fullmatch(insert.name) and own.as_posix() == insert.file else "file"
 
 

@@ -9,13 +9,20 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 _ENDS_S = 60
 """Time to end in, once all was seen. Rarely Blender 4.5 as a module never ends: it takes down a condition variable that
 a thread of its sound (``delayed_close_thread_run``) still waits for."""
 
 BLENDERS = [Path(path) for path in os.environ.get("NVD_BLENDERS", "").split(os.pathsep) if path]
+
+
+class Session(NamedTuple):
+    """What a session in Blender saw and wrote."""
+
+    seen: dict[str, Any]
+    out: Path
 
 
 def seen_in(out: Path, blender: Path, script: str, *arguments: object, cwd: Path | None = None) -> dict[str, Any]:

@@ -26,7 +26,7 @@ compat, compositor, edit_record, inserts, results = modules(
     "host.compat", "result.compositor", "result.edit_record", "result.inserts", "result.scenes"
 )
 from nvd_core.spec import edits as spec_edits  # noqa: E402
-from nvd_core.spec.edits import Blend, edits_path, read_edits, with_insert, write_edits  # noqa: E402
+from nvd_core.spec.edits import Blend, edits_path, read_edits, write_edits  # noqa: E402
 from nvd_core.spec.manifest import read_manifest  # noqa: E402
 
 nvd = bpy.ops.nvd
@@ -67,8 +67,9 @@ def panel() -> str:
 
 def elsewhere(name: str, **values) -> None:
     """Another program changes an insert."""
-    _, insert = spec_edits.inserts(record())[name]
-    write_edits(folder, with_insert(record(), replace(insert, **values)), manifest.names)
+    now = record()
+    layer, insert = spec_edits.inserts(now)[name]
+    write_edits(folder, now | {layer: now[layer].having(replace(insert, **values))}, manifest.names)
 
 
 def on(layer: str, name: str = "") -> dict:

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
-from blenders import BLENDERS, seen_in
+from blenders import BLENDERS, Session, seen_in
 from rendered import difference, pictures
 from support import nvd
 
 from nvd_core.faces.demo_clip import DemoClip
 
 pytestmark = pytest.mark.skipif(not BLENDERS, reason="NVD_BLENDERS names no Python with bpy")
-
-
-class Session(NamedTuple):
-    """What a session in Blender saw and wrote."""
-
-    seen: dict[str, Any]
-    out: Path
 
 
 @pytest.fixture(scope="module", params=BLENDERS, ids=[path.parents[1].name for path in BLENDERS])

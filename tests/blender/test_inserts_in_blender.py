@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import get_args
 
 import cv2
 import numpy as np
 import pytest
-from blenders import BLENDERS, seen_in
+from blenders import BLENDERS, Session, seen_in
 from rendered import difference, pictures
 from support import nvd
 
@@ -20,13 +20,6 @@ from nvd_core.result.editing import change_insert
 from nvd_core.spec.edits import Blend
 
 pytestmark = pytest.mark.skipif(not BLENDERS, reason="NVD_BLENDERS names no Python with bpy")
-
-
-class Session(NamedTuple):
-    """What a session in Blender saw and wrote."""
-
-    seen: dict[str, Any]
-    out: Path
 
 
 @pytest.fixture(scope="module", params=BLENDERS, ids=[path.parents[1].name for path in BLENDERS])

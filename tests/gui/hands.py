@@ -19,6 +19,7 @@ import bpy
 Walk = Generator[float, None, None]
 
 _STEP_PX = 14
+_HALF_ROW_PX = 12
 _STATUS_BAR_PX = 22
 _COLUMNS = (0.65, 0.87, 0.3, 0.51)
 """Where buttons are looked for, shares of a region's width; the scroll bar and the tabs are left out."""
@@ -192,7 +193,7 @@ def point_at(where: Place, wanted: str, columns: Sequence[float] = _COLUMNS) -> 
         for column in columns:
             x = where.region.width * column
             hits = []
-            for y in range(where.region.height - 4, 0, -_STEP_PX):
+            for y in range(where.region.height - 4, _HALF_ROW_PX, -_STEP_PX):  # the whole button is in sight
                 yield from mouse("mousemove", *where.to_screen(x, y))
                 if re.search(wanted, _under_mouse(where)):
                     hits.append(y)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -35,20 +33,7 @@ def seen(extension: Path, solved_folder: Path, tmp_path_factory: pytest.TempPath
     (out / "spec.json").write_text(json.dumps({name: str(path) for name, path in spec.items()}))
     shutil.rmtree(PICTURES, ignore_errors=True)
     PICTURES.mkdir(parents=True)
-    script = Path(__file__).with_name("inserts_session.py")
-    with (out / "log").open("w+") as log:
-        subprocess.run(
-            [*command, "--factory-startup", "--python", script, "--", out / "spec.json"],
-            stdout=log, stderr=log, check=False, timeout=600, cwd=ROOT,
-            env=os.environ | {"BLENDER_USER_RESOURCES": str(out / "profile"), "NVD_PYTHON": sys.executable},
-        )  # fmt: skip
-        log.seek(0)
-        words = log.read()
-    assert (out / "inserts.json").is_file(), words[-3000:]
-    found = json.loads((out / "inserts.json").read_text())
-    assert "error" not in found, found["error"]
-    assert "Traceback" not in words, words[-3000:]
-    return found
+    return window.walk([*command, "--factory-startup"], "inserts_session.py", out, "inserts", timeout_s=600)
 
 
 def test_a_picture_is_inserted_while_blender_goes_on(seen: dict[str, Any]) -> None:

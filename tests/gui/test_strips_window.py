@@ -6,9 +6,7 @@ The picture of each step stays in ``artifacts/gui-strips`` to be looked at.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -45,20 +43,7 @@ def seen(extension: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     (out / "spec.json").write_text(json.dumps({name: str(path) for name, path in spec.items()}))
     shutil.rmtree(PICTURES, ignore_errors=True)
     PICTURES.mkdir(parents=True)
-    script = Path(__file__).with_name("strips_session.py")
-    with (out / "log").open("w+") as log:
-        subprocess.run(
-            [*command, "--factory-startup", "--python", script, "--", out / "spec.json"],
-            stdout=log, stderr=log, check=False, timeout=1500, cwd=ROOT,
-            env=os.environ | {"BLENDER_USER_RESOURCES": str(out / "profile"), "NVD_PYTHON": sys.executable},
-        )  # fmt: skip
-        log.seek(0)
-        words = log.read()
-    assert (out / "strips.json").is_file(), words[-3000:]
-    found = json.loads((out / "strips.json").read_text())
-    assert "error" not in found, f"{found['step']}: {found['error']}"
-    assert "Traceback" not in words, words[-3000:]
-    return found
+    return window.walk([*command, "--factory-startup"], "strips_session.py", out, "strips", timeout_s=1500)
 
 
 def with_sound(video: Path, path: Path) -> Path:

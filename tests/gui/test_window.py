@@ -6,9 +6,7 @@ The picture of each step stays in ``artifacts/gui`` to be looked at.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,15 +68,11 @@ def walked(extension: Path, tmp_path_factory: pytest.TempPathFactory) -> Walked:
     places = [PICTURES, out / "profile", clip / "shot_nvd"]
     try:
         first = first_walk(command, out, places)
-    except BlenderDiedError:  # of a bus error of its own, drawing in software: seen, rarely
+    except window.BlenderDiedError:  # of a bus error of its own, drawing in software: seen, rarely
         first = first_walk(command, out, places)
     walked = Walked(first, walk([*command, str(out / "shot.blend")], "next", out))
     (PICTURES / "regions.json").write_text(json.dumps(walked.first["boxes"] | walked.next["boxes"], indent=1))
     return walked
-
-
-class BlenderDiedError(Exception):
-    """It has ended without a word of what was seen; the text is its last."""
 
 
 def first_walk(command: list[str], out: Path, places: list[Path]) -> dict[str, Any]:
@@ -91,22 +85,7 @@ def first_walk(command: list[str], out: Path, places: list[Path]) -> dict[str, A
 
 def walk(command: list[str], name: str, out: Path) -> dict[str, Any]:
     """One Blender, from its start to its end."""
-    script = Path(__file__).with_name("session.py")
-    with (out / f"{name}.log").open("w+") as log:
-        subprocess.run(
-            [*command, "--python", script, "--", name, out / "spec.json"],
-            stdout=log, stderr=log, check=False, timeout=1800, cwd=ROOT,  # what starts it may show it no other folder
-            env=os.environ | {"BLENDER_USER_RESOURCES": str(out / "profile")},
-        )  # fmt: skip
-        log.seek(0)
-        words = log.read()
-    seen = out / f"{name}.json"
-    if not seen.is_file():
-        raise BlenderDiedError(words[-3000:])
-    found = json.loads(seen.read_text())
-    assert "error" not in found, f"{found['step']}: {found['error']}"
-    assert "Traceback" not in words, words[-3000:]
-    return found
+    return window.walk(command, "session.py", out, name, name, engine=False)
 
 
 def test_the_engine_is_chosen_in_the_preferences_that_the_panel_opens(walked: Walked) -> None:

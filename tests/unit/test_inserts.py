@@ -19,7 +19,7 @@ from nvd_core.image.colour import display_from_linear, to_linear, to_uint8
 from nvd_core.image.geometry import pixel_grid, transform
 from nvd_core.result.composite import Composite, composite
 from nvd_core.result.decomposition import Decomposition
-from nvd_core.result.editing import change_insert, clip_paint, insert_picture, move_insert, pin, remove_insert
+from nvd_core.result.editing import change_insert, clip_paint, insert_picture, remove_insert
 from nvd_core.result.rendering import open_edits, render
 from nvd_core.runtime.writer import sole_writer
 from nvd_core.shot.inserts import on_picture
@@ -174,12 +174,12 @@ def test_order_opacity_and_visibility(mode: str, own: Decomposition, red: Path, 
         return done.linear[at] / frame.layers["sign"].residual[at]
 
     np.testing.assert_allclose(middle(), [0, 0, 1], atol=2e-3)
-    change_insert(own, "blue", opacity=((0.0, 0.25),))
+    change_insert(own, "blue", opacity=0.25)
     np.testing.assert_allclose(middle(), [0.75, 0, 0.25], atol=2e-3)
-    move_insert(own, "blue", -1)
+    change_insert(own, "blue", places=-1)
     np.testing.assert_allclose(middle(), [1, 0, 0], atol=2e-3)
     change_insert(own, "red", is_visible=False)
-    change_insert(own, "blue", opacity=((0.0, 1.0),))
+    change_insert(own, "blue", opacity=1.0)
     np.testing.assert_allclose(middle(), [0, 0, 1], atol=2e-3)
     remove_insert(own, "blue")
     assert not np.allclose(middle(), [0, 0, 1], atol=0.05)
@@ -210,8 +210,8 @@ def test_pins_are_honoured_in_their_frames_and_pass_into_each_other(own: Decompo
     first, last = own.manifest.source.first, own.manifest.source.last
     box = [(20, 20), (60, 22), (58, 50), (18, 48)]
     insert_picture(own, "background", red, box, first, name="pinned")
-    insert = pin(own, "pinned", box, last, key=last)
-    insert = pin(own, "pinned", box, first, key=first)
+    insert = change_insert(own, "pinned", box, last, last)
+    insert = change_insert(own, "pinned", box, first, first)
     assert [row[0] for row in insert.corners] == [0, first, last]
     for number in (first, last):
         uv_atlas = own.frame(number).layers["background"].uv
@@ -220,7 +220,7 @@ def test_pins_are_honoured_in_their_frames_and_pass_into_each_other(own: Decompo
         place = on_picture(insert.corners_at(number), uv_atlas)[round(y), round(x)]
         assert np.abs(place - 0.5).max() < 0.03
     with pytest.raises(InputError, match="no frame 99"):
-        pin(own, "pinned", box, 99, key=99)
+        change_insert(own, "pinned", box, 99, 99)
 
 
 def test_keys_interpolate_and_hold() -> None:
@@ -296,7 +296,7 @@ def test_the_command_line(own: Decomposition, red: Path, tmp_path: Path) -> None
         (("insert", folder, red, "--layer=sign", "--box=1,2,3"), "4 numbers"),
         (("insert", folder, red, "--layer=sign", "--frame=99", "--box=1,2,3,4"), "no frame 99"),
         (("edit", folder, "none", "--remove"), "no insert 'none'"),
-        (("edit", folder, "logo", "--opacity=7"), "0 to 1"),
+        (("edit", folder, "logo", "--opacity=7"), "opacity that it cannot have"),
     ]:
         done = nvd(*arguments)
         assert done.returncode != 0, said
@@ -379,7 +379,7 @@ def test_what_could_not_be_read_again_is_not_written(own: Decomposition, red: Pa
             insert_picture(own, "sign", red, points, name="other", **values)
     for crossing in ([(0, 0), (9, 9), (9, 0), (0, 9)], [(0, 0), (5, 5), (9, 9), (0, 9)], [(0, 0), (9, 9)]):
         with pytest.raises(InputError, match="not those of a picture"):
-            pin(own, "red", [(float(x), float(y)) for x, y in crossing])
+            change_insert(own, "red", [(float(x), float(y)) for x, y in crossing])
     assert edits_path(own.folder).read_bytes() == before
     assert sorted(path.name for path in (own.folder / "edits").iterdir()) == names
 

@@ -10,17 +10,10 @@ from tyro.conf import Positional, arg
 
 from nvd_core.faces.cli.talk import AsJson, Folder, json_text, talk
 from nvd_core.result.decomposition import Decomposition
-from nvd_core.result.editing import (
-    change_insert,
-    clip_paint,
-    insert_picture,
-    move_insert,
-    pin,
-    remove_insert,
-)
+from nvd_core.result.editing import change_insert, clip_paint, insert_picture, remove_insert
 from nvd_core.result.follow import Followed, carry_inserts
 from nvd_core.spec.choices.amounts import FrameRange
-from nvd_core.spec.edits import Blend, Insert, keyed, read_edits
+from nvd_core.spec.edits import Blend, Insert, read_edits
 from nvd_core.spec.errors import UsageError
 
 _Corners = Annotated[
@@ -63,7 +56,9 @@ class InsertPicture:
     def run(self) -> str:
         """Insert it."""
         decomposition = Decomposition.open(self.folder)
-        values = _values(self.opacity, self.blend, self.frames, self.fade, self.clipped)
+        values = _values(self.blend, self.frames, self.fade, self.clipped)
+        if self.opacity is not None:
+            values["opacity"] = ((0.0, self.opacity),)
         points = _points(self.corners, self.box)
         done = insert_picture(decomposition, self.layer, self.file, points, self.frame, self.name, **values)
         talk.print(f"{done.name} is pinned to {self.layer}. Render the shot with nvd render.", soft_wrap=True)
@@ -115,20 +110,14 @@ class Edit:
         if self.remove:
             remove_insert(decomposition, self.name)
             return
-        values = _values(self.opacity, self.blend, self.frames, self.fade, self.clipped)
-        if points := _points(self.corners, self.box):
-            pin(decomposition, self.name, points, self.frame, self.key)
+        values = _values(self.blend, self.frames, self.fade, self.clipped)
         if self.visible:
             values["is_visible"] = self.visible == "on"
-        insert = change_insert(decomposition, self.name, **{k: v for k, v in values.items() if k != "opacity"})
-        if self.opacity is not None:
-            keys = values["opacity"] if self.key is None else keyed(insert.opacity, self.key, [self.opacity])
-            change_insert(decomposition, self.name, opacity=keys)
-        move_insert(decomposition, self.name, self.move)
+        points = _points(self.corners, self.box)
+        change_insert(decomposition, self.name, points, self.frame, self.key, self.opacity, self.move, **values)
 
 
 def _values(
-    opacity: float | None,
     blend: Blend | None,
     frames: FrameRange,
     fade: tuple[int, int] | None,
@@ -136,10 +125,6 @@ def _values(
 ) -> dict[str, Any]:
     """Fields of an insert for the flags that are there."""
     values: dict[str, Any] = {}
-    if opacity is not None:
-        if not 0 <= opacity <= 1:
-            raise UsageError(f"--opacity {opacity} is no number from 0 to 1")
-        values["opacity"] = ((0.0, opacity),)
     if blend:
         values["blend"] = blend
     if frames != FrameRange():
