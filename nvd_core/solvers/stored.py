@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 from jaxtyping import Float16
 
-from nvd_core.lattice.solution import LatticeSolution
 from nvd_core.shot.solution import Solution
-from nvd_core.spec.choices.solvers import needing_torch
+from nvd_core.spec.choices.solvers import SOLUTIONS, needing_torch
 from nvd_core.spec.errors import InputError
 from nvd_core.spec.manifest import Manifest
 
@@ -28,11 +28,9 @@ def load_solution(path: Path, manifest: Manifest, atlases: Mapping[str, Float16[
         SetupError: it is of networks, and this machine lacks torch or their hash grid.
     """
     kind = manifest.solution.kind
-    if kind == "lattice":
-        return LatticeSolution.load(path, manifest, atlases)
-    if kind != "hashing_nvd":
+    if kind not in SOLUTIONS:
         message = f"The solution is of a solver that this program does not know, {kind[:40]!r}"
         raise InputError(message, where=path, hint="Open it with a newer version of this program.")
     with needing_torch("The solution is of networks, which need torch"):
-        from nvd_core.hashing_nvd.solution import NeuralSolution  # noqa: PLC0415 (only networks need torch)
-    return NeuralSolution.load(path, manifest, atlases)
+        solution = resolve_name(SOLUTIONS[kind])
+    return solution.load(path, manifest, atlases)

@@ -5,58 +5,42 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from dataclasses import make_dataclass
 from functools import reduce
 from operator import or_
-from typing import Annotated, Any
+from pkgutil import resolve_name
+from typing import Annotated, Any, Final
 
 import tyro
-from tyro.conf import (
-    FlagCreatePairsOff,
-    OmitSubcommandPrefixes,
-    arg,
-    subcommand,
-)
+from tyro.conf import FlagCreatePairsOff, OmitSubcommandPrefixes, subcommand
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from nvd_core.faces.cli.decompose import Decompose
-from nvd_core.faces.cli.demo import Demo
-from nvd_core.faces.cli.edit import Edit, InsertPicture
-from nvd_core.faces.cli.export import Export
-from nvd_core.faces.cli.paint import Paint
-from nvd_core.faces.cli.programs import Doctor, Worker
-from nvd_core.faces.cli.render import Render
-from nvd_core.faces.cli.score import Score
 from nvd_core.faces.cli.talk import talk
-from nvd_core.faces.cli.verify import Verify
-from nvd_core.job_files import read_job
 from nvd_core.runtime.host import return_memory
 from nvd_core.spec.choices import Text
 from nvd_core.spec.choices.solvers import Solver, Start
 from nvd_core.spec.errors import as_told, shown
-from nvd_core.spec.exporters import EXPORTERS
 
-
-def _commands() -> Any:  # noqa: ANN401 (a union of types)
-    """All commands; export has a flag for each row of its table."""
-    flags = [(name, Annotated[bool, arg(help=one.about)], False) for name, one in EXPORTERS.items()]
-    export: Any = make_dataclass(
-        "Export", flags, bases=(Export,), namespace={"__doc__": Export.__doc__}, frozen=True, kw_only=True
-    )
-    kinds = (Decompose, Paint, Render, Edit, Score, export, Demo, Doctor, Verify, Worker)
-    named = [(one, one.__name__.lower()) for one in kinds] + [(InsertPicture, "insert")]
-    return reduce(or_, (Annotated[one, subcommand(name)] for one, name in named))
+_COMMANDS: Final = {
+    "decompose": "decompose:Decompose",
+    "paint": "paint:Paint",
+    "render": "render:Render",
+    "insert": "edit:InsertPicture",
+    "edit": "edit:Edit",
+    "score": "score:Score",
+    "export": "export:Export",
+    "demo": "demo:Demo",
+    "doctor": "programs:Doctor",
+    "verify": "verify:Verify",
+    "worker": "programs:Worker",
+}
+"""Module and class of every command. Only the one that is run is imported: all take a second."""
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; the exit code is returned."""
     return_memory()
     try:
-        command = _parsed(_commands(), arguments, "nvd")
-        if isinstance(command, Decompose) and command.job is not None:
-            # What the job says is what flags are left out for; a flag that is there is stronger.
-            default = Decompose(settings=read_job(command.job).settings)
-            command = _parsed(Decompose, arguments[1:], "nvd decompose", default=default)
+        command = _command(arguments)
         with redirect_stdout(sys.stderr):  # what libraries print is talk
             data: str = command.run()
     except Exception as error:  # noqa: BLE001 (all of them end in words)
@@ -65,6 +49,28 @@ def run(arguments: Sequence[str]) -> int:
         return told.exit_code
     sys.stdout.write(shown(data))
     return 0
+
+
+def _command(arguments: Sequence[str]) -> Any:  # noqa: ANN401 (one of the commands)
+    """Parse a command line."""
+    name = arguments[0] if arguments else ""
+    if name not in _COMMANDS:
+        named = (Annotated[_class(one), subcommand(one)] for one in _COMMANDS)
+        return _parsed(
+            reduce(or_, named), arguments, "nvd", "Paint a texture once, and every frame of the shot follows."
+        )
+    kind = _class(name)
+    asked = kind, arguments[1:], f"nvd {name}", kind.__doc__
+    command = _parsed(*asked)
+    if getattr(command, "job", None) is None:
+        return command
+    # What the job says is what flags are left out for; a flag that is there is stronger.
+    return _parsed(*asked, default=kind.of_job(command.job))
+
+
+def _class(command: str) -> Any:  # noqa: ANN401 (a dataclass with run)
+    kind = resolve_name(f"{__name__}.{_COMMANDS[command]}")
+    return getattr(kind, "with_flags", lambda: kind)()
 
 
 _REGISTRY = ConstructorRegistry()
@@ -87,12 +93,12 @@ def _text_form(asked: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None
     )
 
 
-def _parsed(kind: Any, arguments: Sequence[str], prog: str, **default: Any) -> Any:  # noqa: ANN401 (tyro knows)
+def _parsed(kind: Any, arguments: Sequence[str], prog: str, description: str, **default: Any) -> Any:  # noqa: ANN401
     options = default | {
         "prog": prog,
         "config": (OmitSubcommandPrefixes, FlagCreatePairsOff),
         "registry": _REGISTRY,
-        "description": "Paint a texture once, and every frame of the shot follows.",
+        "description": description,
     }
     harmless = [shown(argument) for argument in arguments]
     if harmless != list(arguments):  # a name of a file, which tyro would repeat as it is if it is misplaced

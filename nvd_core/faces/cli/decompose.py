@@ -61,6 +61,11 @@ class Decompose:
     ] = False
     json: AsJson = False
 
+    @classmethod
+    def of_job(cls, path: Path) -> Decompose:
+        """The command with the settings of a ``job.toml``."""
+        return cls(settings=read_job(path).settings)
+
     def run(self) -> str:
         """Decompose, with a bar on standard error."""
         job = self._job()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
+from typing import Annotated, Any
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from nvd_core.export.exporters import run_exporter
 from nvd_core.faces.cli.talk import AsJson, Folder, json_text, talk, tracked
@@ -20,8 +21,16 @@ class Export:
     folder: Positional[Folder]
     json: AsJson = False
 
+    @classmethod
+    def with_flags(cls) -> Any:  # noqa: ANN401 (a dataclass made here)
+        """The command with a flag for each row of the table."""
+        flags = [(name, Annotated[bool, arg(help=one.about)], False) for name, one in EXPORTERS.items()]
+        return make_dataclass(
+            "Export", flags, bases=(cls,), namespace={"__doc__": cls.__doc__}, frozen=True, kw_only=True
+        )
+
     def run(self) -> str:
-        """Export with every exporter whose flag is set; see :func:`_commands`."""
+        """Export with every exporter whose flag is set."""
         chosen = {name: one for name, one in EXPORTERS.items() if getattr(self, name, False)}
         if not chosen:
             raise UsageError(

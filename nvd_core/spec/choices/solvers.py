@@ -182,3 +182,9 @@ Solver.rows = SOLVERS
 STARTS: Final[dict[str, type[Start]]] = {row.name: row for row in (FromLattice, FromNothing)}
 """Table of the neural solver's starts, by name."""
 Start.rows = STARTS
+
+SOLUTIONS: Final[dict[str, str]] = {
+    "lattice": "nvd_core.lattice.solution:LatticeSolution",
+    "hashing_nvd": "nvd_core.hashing_nvd.solution:NeuralSolution",
+}
+"""Module and class of what solvers store, by the kind that the manifest names; its ``load`` restores it."""
