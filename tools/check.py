@@ -24,6 +24,8 @@ waits for half of the time."""
 
 def main() -> int:
     """Set up, lint, test; the exit code is returned."""
+    # Hundreds of processes import the same packages: the first one keeps what it has compiled.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with ThreadPoolExecutor(3) as pool:  # most of it is the network's or the disk's time
         engine = pool.submit(environment, ".venv", sys.executable, "-e", ".[engine,blender,neural,models,dev]")
         window = pool.submit(blender_window)
@@ -54,7 +56,7 @@ def environment(name: str, interpreter: str | Path, *packages: str) -> Path:
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not python.is_file():
         subprocess.run([interpreter, "-m", "venv", folder], check=True)
-    # What is not imported need not be compiled: half of the packages' modules, and a third of pip's time.
+    # What is imported is compiled then: half of the packages' modules, and a third of pip's time.
     subprocess.run([python, "-m", "pip", "install", "-q", "--no-compile", *packages], check=True, cwd=ROOT)
     return python
 

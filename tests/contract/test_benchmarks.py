@@ -22,7 +22,7 @@ def result_of(script: str, *options: str) -> Any:
 
 @pytest.mark.parametrize(("until", "seconds", "has_reached"), [("11.5", "1000", True), ("20", "3", False)])
 def test_the_peer_trains_to_a_psnr_or_is_given_up(until: str, seconds: str, has_reached: bool) -> None:
-    options = ("--height", "64", "--frames", "1-4", "--batch", "200", "--until", until, "--seconds", seconds)
+    options = ("--height", "64", "--frames", "1-2", "--batch", "200", "--until", until, "--seconds", seconds)
     result = result_of("peer.py", *options)
     ours, same, theirs = result["rows"]
     assert ours["psnr"] >= float(until)
@@ -33,7 +33,7 @@ def test_the_peer_trains_to_a_psnr_or_is_given_up(until: str, seconds: str, has_
 
 
 def test_what_one_more_object_costs() -> None:
-    rows = result_of("objects.py", "--objects", "1", "2", "--frames", "4", "--height", "64", "--steps", "1")
+    rows = result_of("objects.py", "--objects", "1", "2", "--frames", "2", "--height", "48", "--steps", "1")
     assert [row["objects"] for row in rows] == [1, 1, 1, 2, 2, 2]
     firsts = {row["solver"]: row for row in rows if row["objects"] == 1}
     assert len(firsts) == 3
