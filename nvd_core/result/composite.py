@@ -12,6 +12,7 @@ from jaxtyping import Float32
 from nvd_core.clip import Plate
 from nvd_core.image.colour import to_linear
 from nvd_core.image.exr import to_half
+from nvd_core.image.geometry import Box, bounding_box, size_of
 from nvd_core.result.decomposition import AtlasColour, Frame, PaintedColour
 from nvd_core.shot.compositing import (
     AS_SHOT,
@@ -30,6 +31,7 @@ from nvd_core.shot.compositing import (
     unlit,
 )
 from nvd_core.shot.inserts import Pinned, composite_inserts
+from nvd_core.shot.solution import LayerFrame
 from nvd_core.spec.manifest import Kind
 
 Mode = Literal["keep-plate", "rebuild"]
@@ -73,12 +75,14 @@ class LayerEdits(NamedTuple):
         original: atlas as solved.
         inserts: lists those that a frame shows, by its number, bottom first.
         is_paint_clipped: whether paint shows within the layer's outline alone.
+        is_clipped: whether everything does.
     """
 
     painted: PaintedColour
     original: AtlasColour
     inserts: Callable[[int], list[Pinned]] = lambda _: []
     is_paint_clipped: bool = True
+    is_clipped: bool = True
 
 
 class _Edited(NamedTuple):
@@ -118,18 +122,22 @@ def _kept(
     frame: Frame, edits: Mapping[str, LayerEdits], looks: Mapping[str, Look]
 ) -> Float32[np.ndarray, "height width 3"]:
     """Composite all edits over the plate, front to back."""
-    plate = edited = to_linear(frame.plate)
-    uncovered = np.ones((1, 1), np.float32)  # by edits beyond the outlines of the layers in front
+    whole = to_linear(frame.plate)
+    edited, uncovered = whole.copy(), np.ones(whole.shape[:2], np.float32)  # by edits beyond outlines in front
     for name, layer in frame.layers.items():
-        if (edit := _edit(frame, name, plate, edits[name])) is None:
+        box = bounding_box(layer.alpha > 0) if edits[name].is_clipped else Box(0, 0, *size_of(whole))
+        if box is None:
             continue
-        change = keep_plate(plate, layer.alpha, layer.residual, edit.within, edit.original, looks[name]) - plate
+        plate, part = whole[box.slices], layer.within(box)
+        if (edit := _edit(frame, name, part, plate, edits[name])) is None:
+            continue
+        change = keep_plate(plate, part.alpha, part.residual, edit.within, edit.original, looks[name]) - plate
         if edit.beyond:
             behind, both = _behind(frame, name, edits), (edit.within, edit.beyond)
-            change = change + beyond_outline(plate, layer, both, edit.original, behind, looks[name])
-        edited = edited + uncovered[..., None] * change
+            change = change + beyond_outline(plate, part, both, edit.original, behind, looks[name])
+        edited[box.slices] += uncovered[box.slices][..., None] * change
         if edit.beyond:
-            uncovered = uncovered * (1 - edit.beyond.times(looks[name].opacity).share)
+            uncovered *= 1 - edit.beyond.times(looks[name].opacity).share
     return edited
 
 
@@ -142,7 +150,7 @@ def _rebuilt(
     plate, total = to_linear(frame.plate), np.zeros(1, np.float32)
     uncovered = np.ones((1, 1), np.float32)
     for (name, layer), alpha in zip(frame.layers.items(), alphas, strict=True):
-        edit = _edit(frame, name, plate, edits[name])
+        edit = _edit(frame, name, layer, plate, edits[name])
         surface = edit.surface if edit else look_up(edits[name].original, layer.uv_atlas)
         light = looks[name].lit(layer.residual)
         total = total + (uncovered * alpha)[..., None] * light * surface
@@ -153,9 +161,10 @@ def _rebuilt(
     return total
 
 
-def _edit(frame: Frame, name: str, plate: Float32[np.ndarray, "height width 3"], edits: LayerEdits) -> _Edited | None:
-    """Look up a layer's edits in a frame; None if it has none there."""
-    layer = frame.layers[name]
+def _edit(
+    frame: Frame, name: str, layer: LayerFrame, plate: Float32[np.ndarray, "height width 3"], edits: LayerEdits
+) -> _Edited | None:
+    """Look up a layer's edits in a frame, or in a part of it; None if it has none there."""
     pinned, is_painted = edits.inserts(frame.number), edits.painted is not edits.original
     if not pinned and not is_painted:
         return None

@@ -28,6 +28,7 @@ from nvd_core.spec.edits import (
     keyed,
     read_edits,
     taken_names,
+    unkeyed,
     write_edits,
 )
 from nvd_core.spec.errors import InputError
@@ -53,7 +54,7 @@ def insert_picture(
         source: a picture, a video, a folder of pictures or a pattern.
         points_px: corners in the order of :data:`nvd_core.spec.edits.CORNERS`, px from the upper left corner of the
             frame, or of the atlas if ``frame`` is None. By default the middle of where the layer is seen.
-        frame: plate number of the frame that the corners are on.
+        frame: plate number of the frame that the corners are on; a key there keeps them, once there are others.
         name: of the insert; by default the file's.
         values: other fields of :class:`nvd_core.spec.edits.Insert`.
 
@@ -74,6 +75,8 @@ def insert_picture(
             insert = write_pictures(decomposition.folder, name, source, corners, size_of(covered))
             written.append(insert)
             insert = replace(insert, **{"start": decomposition.manifest.source.first, **values})
+            if frame is not None:  # where it was pinned is where it stays, once another frame gets a key
+                insert = replace(insert, corners=((float(frame), *insert.corners[0][1:]),))
             stack = edits.get(layer, NO_EDITS)
             edits[layer] = replace(stack, inserts=(*stack.inserts, insert))
     except BaseException:
@@ -100,7 +103,7 @@ def change_insert(
         name: of the insert.
         points_px: new corners; see :func:`insert_picture`.
         frame: see :func:`insert_picture`.
-        key: frame of a key for corners and opacity; without it they hold in all frames.
+        key: frame of a key for corners and opacity; without it they hold in all frames, as those of the only key do.
         opacity: 0 to 1.
         places: that it moves up in the stack of its layer; down if negative.
         values: other fields of :class:`nvd_core.spec.edits.Insert`.
@@ -112,10 +115,29 @@ def change_insert(
         layer, insert = _find(decomposition, edits, name)
         if points_px is not None:
             corners = _corners(decomposition, layer, _covered(decomposition, layer), points_px, frame)
-            values["corners"] = _keys(insert.corners, key, [value for corner in corners for value in corner])
+            points = [value for corner in corners for value in corner]
+            values["corners"] = _keys(insert.corners, key, points, decomposition)
         if opacity is not None:
-            values["opacity"] = _keys(insert.opacity, key, [opacity])
+            values["opacity"] = _keys(insert.opacity, key, [opacity], decomposition)
         edits[layer] = edits[layer].having(replace(insert, **values)).moved(name, places)
+    return edits[layer].named(name)
+
+
+def delete_key(decomposition: Decomposition, name: str, frame: int) -> Insert:
+    """Delete an insert's keys of corners and opacity at a frame.
+
+    Raises:
+        InputError: there is no such insert, or no key at this frame.
+    """
+    with _changing(decomposition) as edits:
+        layer, insert = _find(decomposition, edits, name)
+        keyed_values = [keys for keys in (insert.corners, insert.opacity) if not _is_constant(keys, decomposition)]
+        known = sorted({row[0] for keys in keyed_values for row in keys})
+        if frame not in known:
+            hint = f"It has keys at {', '.join(f'{one:g}' for one in known)}." if known else "It has no keys."
+            raise InputError(f"{name} has no key at frame {frame}", where=edits_path(decomposition.folder), hint=hint)
+        corners, opacity = (unkeyed(keys, frame) for keys in (insert.corners, insert.opacity))
+        edits[layer] = edits[layer].having(replace(insert, corners=corners, opacity=opacity))
     return edits[layer].named(name)
 
 
@@ -165,9 +187,16 @@ def _with_ends(insert: Insert, decomposition: Decomposition) -> Insert:
     )
 
 
-def _keys(keys: Keys, frame: int | None, values: Sequence[float]) -> Keys:
-    """Set values at a frame, or in all frames."""
-    return ((0.0, *values),) if frame is None else keyed(keys, frame, values)
+def _keys(keys: Keys, frame: int | None, values: Sequence[float], decomposition: Decomposition) -> Keys:
+    """Set values at a frame, or in all frames; the first key's values hold in all, too."""
+    if frame is None:
+        return ((0.0, *values),)
+    return keyed(() if _is_constant(keys, decomposition) else keys, frame, values)
+
+
+def _is_constant(keys: Keys, decomposition: Decomposition) -> bool:
+    """Whether a row is no key, but a value that does not change: it is the only one, and before the shot."""
+    return len(keys) == 1 and keys[0][0] < decomposition.manifest.source.first
 
 
 def _find(decomposition: Decomposition, edits: Edits, name: str) -> tuple[str, Insert]:

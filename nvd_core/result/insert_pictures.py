@@ -35,8 +35,13 @@ def open_inserts(folder: Path, inserts: Sequence[Insert]) -> Callable[[int], lis
         inserts: of the layer, bottom first.
 
     Raises:
-        InputError: a still cannot be read; the function raises it for a picture of a sequence.
+        InputError: a still cannot be read, or a picture of a sequence is missing; the function raises it for one of a
+            sequence that cannot be read.
     """
+    for one in inserts:
+        if missing := next((path for path in one.paths(folder) if not path.is_file()), None):
+            hint = "Restore it, or remove the insert and insert its picture again."
+            raise InputError(f"A picture of the insert {one.name} is missing", where=missing, hint=hint)
     stills = {one.name: _read(one, folder, one.start) for one in inserts if one.count == 1}
 
     def shown(number: int) -> list[Pinned]:

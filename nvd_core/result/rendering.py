@@ -81,7 +81,7 @@ def open_edits(decomposition: Decomposition, atlases: Mapping[str, Path] | None 
         original, stack = decomposition.original(name), stacks.get(name, NO_EDITS)
         painted = decomposition.painted(name, (atlases or {}).get(name), original)
         inserts = open_inserts(decomposition.folder, stack.inserts)
-        opened[name] = LayerEdits(painted, original, inserts, stack.is_paint_clipped)
+        opened[name] = LayerEdits(painted, original, inserts, stack.is_paint_clipped, stack.is_clipped)
     return opened
 
 

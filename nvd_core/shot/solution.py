@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float16, Float32, Shaped
 
 from nvd_core.clip.types import Plate
+from nvd_core.image.geometry import Box
 from nvd_core.spec.manifest import SolutionRecord
 
 
@@ -32,6 +33,10 @@ class LayerFrame:
     uv_atlas: Float32[np.ndarray, "height width 2"]
     alpha: Float32[np.ndarray, "height width"]
     residual: Float32[np.ndarray, "height width 3"]
+
+    def within(self, box: Box) -> LayerFrame:
+        """Part of the frame, as views."""
+        return LayerFrame(*(passed[box.slices] for passed in (self.uv_atlas, self.alpha, self.residual)))
 
 
 @runtime_checkable

@@ -125,6 +125,11 @@ class Stack:
     inserts: tuple[Insert, ...] = ()
     is_paint_clipped: bool = True
 
+    @property
+    def is_clipped(self) -> bool:
+        """Whether all of it shows within the layer's outline alone."""
+        return self.is_paint_clipped and all(one.is_clipped for one in self.inserts)
+
     def named(self, name: str) -> Insert:
         """Insert of a name, which there has to be; so with the others."""
         return next(one for one in self.inserts if one.name == name)
@@ -163,6 +168,12 @@ def at(keys: Sequence[Sequence[float]], frame: float) -> tuple[float, ...]:
 def keyed(keys: Keys, frame: float, values: Sequence[float]) -> Keys:
     """Set values at a frame: one more key frame, or another value of an existing one."""
     return tuple(sorted({row[0]: row for row in (*keys, (float(frame), *values))}.values()))
+
+
+def unkeyed(keys: Keys, frame: float) -> Keys:
+    """Delete the key at a frame, if there is one; the last one's values hold in all frames."""
+    left = tuple(row for row in keys if row[0] != frame)
+    return left or ((0.0, *keys[0][1:]),)
 
 
 def edits_path(folder: Path) -> Path:

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import nvd, solve
+from support import command, nvd
 
 from nvd_core.image.colour import to_linear
 from nvd_core.image.exr import read_exr
 from nvd_core.result.decomposition import Decomposition
-from nvd_core.spec.settings import Job, MaskSource, Settings, Solver
 
 TRUTH = Path(__file__).parents[2].parent / "shared" / "truth"
 FLAG = TRUTH / "data" / "flag"
@@ -47,9 +46,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def decomposed(solver: Solver, scene: Path, folder: Path) -> Decomposition:
-    masks = tuple(MaskSource.of(name=name, path=str(scene / "masks" / name)) for name in ("flag", "pole"))
-    solve(Job(clip=str(scene / "rgb"), masks=masks, settings=Settings.of(solver=solver)), folder)
+def decomposed(solver: str, scene: Path, folder: Path) -> Decomposition:
+    masks = [f"--mask={name}={scene / 'masks' / name}" for name in ("flag", "pole")]
+    subprocess.run(command("decompose", scene / "rgb", *masks, f"--solver={solver}", "-o", folder), check=True)
     return Decomposition.open(folder)
 
 

@@ -19,7 +19,7 @@ from nvd_core.image.colour import display_from_linear, to_linear, to_uint8
 from nvd_core.image.geometry import pixel_grid, transform
 from nvd_core.result.composite import Composite, composite
 from nvd_core.result.decomposition import Decomposition
-from nvd_core.result.editing import change_insert, clip_paint, insert_picture, remove_insert
+from nvd_core.result.editing import change_insert, clip_paint, delete_key, insert_picture, remove_insert
 from nvd_core.result.rendering import open_edits, render
 from nvd_core.runtime.writer import sole_writer
 from nvd_core.shot.inserts import on_picture
@@ -204,6 +204,9 @@ def test_a_range_with_fades_and_a_movie_in_the_shots_time(own: Decomposition, tm
         colour = (done.linear / part.residual)[inside]
         shown.append(round(float(np.median(display_from_linear(colour)) * 255)) if inside.any() else None)
     assert shown[2:7] == [40, 120, 200, 200, 200]
+    film.path(own.folder, 4).unlink()
+    with pytest.raises(InputError, match="A picture of the insert film is missing"):
+        rendered(own)
 
 
 def test_pins_are_honoured_in_their_frames_and_pass_into_each_other(own: Decomposition, red: Path) -> None:
@@ -212,7 +215,7 @@ def test_pins_are_honoured_in_their_frames_and_pass_into_each_other(own: Decompo
     insert_picture(own, "background", red, box, first, name="pinned")
     insert = change_insert(own, "pinned", box, last, last)
     insert = change_insert(own, "pinned", box, first, first)
-    assert [row[0] for row in insert.corners] == [0, first, last]
+    assert [row[0] for row in insert.corners] == [first, last]
     for number in (first, last):
         uv_atlas = own.frame(number).layers["background"].uv
         middle = cv2.getPerspectiveTransform(np.float32([(0, 1), (1, 1), (1, 0), (0, 0)]), np.float32(box))
@@ -221,6 +224,17 @@ def test_pins_are_honoured_in_their_frames_and_pass_into_each_other(own: Decompo
         assert np.abs(place - 0.5).max() < 0.03
     with pytest.raises(InputError, match="no frame 99"):
         change_insert(own, "pinned", box, 99, 99)
+
+
+def test_the_first_key_holds_in_all_frames_and_keys_can_be_deleted(own: Decomposition, red: Path) -> None:
+    insert_picture(own, "background", red, name="pinned")
+    for key, opacity in ((3, 0.2), (5, 0.6)):
+        insert = change_insert(own, "pinned", key=key, opacity=opacity)
+    assert insert.opacity == ((3.0, 0.2), (5.0, 0.6))
+    assert delete_key(own, "pinned", 3).opacity == ((5.0, 0.6),)
+    assert delete_key(own, "pinned", 5).opacity == ((0.0, 0.6),)
+    with pytest.raises(InputError, match="no key at frame 5"):
+        delete_key(own, "pinned", 5)
 
 
 def test_keys_interpolate_and_hold() -> None:
@@ -285,7 +299,8 @@ def test_the_command_line(own: Decomposition, red: Path, tmp_path: Path) -> None
     done = nvd("edit", folder, "logo", "--opacity=0.5", *box, "--visible=off", "--json")
     assert done.returncode == 0, done.stderr
     ((insert,),) = (stack["inserts"] for stack in json.loads(done.stdout).values())
-    assert insert["blend"], insert["opacity"] == ("SCREEN", [[3.0, 0.5]])
+    assert (insert["blend"], insert["opacity"]) == ("SCREEN", [[3.0, 0.5]])
+    assert [row[0] for row in insert["corners"]] == [3.0]
     assert (insert["first"], insert["last"], insert["fade_in"], insert["fade_out"]) == (2, 5, 1, 2)
     before = edits_path(folder).read_bytes()
     for arguments, said in [
@@ -297,6 +312,12 @@ def test_the_command_line(own: Decomposition, red: Path, tmp_path: Path) -> None
         (("insert", folder, red, "--layer=sign", "--frame=99", "--box=1,2,3,4"), "no frame 99"),
         (("edit", folder, "none", "--remove"), "no insert 'none'"),
         (("edit", folder, "logo", "--opacity=7"), "opacity that it cannot have"),
+        (("edit", folder, "--opacity=0.5"), "none is named"),
+        (("edit", folder, "logo", "--remove", "--opacity=0.5"), "do not go together"),
+        (("edit", folder, "logo", "--key=3"), "--key is the frame of corners or opacity"),
+        (("edit", folder, "logo", "--frame=3"), "--frame is the frame that corners are on"),
+        (("insert", folder, red, "--layer=sign", "--frame=3"), "--frame is the frame that corners are on"),
+        (("edit", folder, "logo", "--delete-key=4"), "no key at frame 4"),
     ]:
         done = nvd(*arguments)
         assert done.returncode != 0, said

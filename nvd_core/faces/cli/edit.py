@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,7 +10,7 @@ from tyro.conf import Positional, arg
 
 from nvd_core.faces.cli.talk import AsJson, Folder, json_text, talk
 from nvd_core.result.decomposition import Decomposition
-from nvd_core.result.editing import change_insert, clip_paint, insert_picture, remove_insert
+from nvd_core.result.editing import change_insert, clip_paint, delete_key, insert_picture, remove_insert
 from nvd_core.result.follow import Followed, carry_inserts
 from nvd_core.spec.choices.amounts import FrameRange
 from nvd_core.spec.edits import Blend, Insert, read_edits
@@ -55,6 +55,7 @@ class InsertPicture:
 
     def run(self) -> str:
         """Insert it."""
+        _check_frame(self.frame, self.corners, self.box)
         decomposition = Decomposition.open(self.folder)
         values = _values(self.blend, self.frames, self.fade, self.clipped)
         if self.opacity is not None:
@@ -82,6 +83,7 @@ class Edit:
     clipped: _Clipped = None
     visible: Annotated[_OnOff | None, arg(help="Whether it is shown.")] = None
     move: Annotated[int, arg(metavar="PLACES", help="Up in the stack of its layer; down if negative.")] = 0
+    delete_key: Annotated[int | None, arg(metavar="FRAME", help="Delete its keys at a frame.")] = None
     remove: Annotated[bool, arg(help="Take it out. Its picture stays in the folder.")] = False
     carry_from: Annotated[Path | None, arg(metavar="FOLDER", help="Take over the inserts of another result.")] = None
     paint_beyond: Annotated[str, arg(metavar="LAYER", help="Show paint on transparent parts of its atlas, too.")] = ""
@@ -90,6 +92,7 @@ class Edit:
 
     def run(self) -> str:
         """Change it, then list all."""
+        self._check()
         decomposition = Decomposition.open(self.folder)
         for layer, is_clipped in ((self.paint_beyond, False), (self.paint_clipped, True)):
             if layer:
@@ -106,9 +109,30 @@ class Edit:
             talk.print("There are no inserts.")
         return json_text({layer: asdict(stack) for layer, stack in edits.items()}) if self.json else ""
 
+    def _check(self) -> None:
+        """Refuse flags that would do nothing."""
+        others = {"folder", "name", "carry_from", "paint_beyond", "paint_clipped", "json"}
+        changes = [
+            one.name for one in fields(self) if one.name not in others and getattr(self, one.name) != one.default
+        ]
+        flags = [f"--{name.replace('_', '-')}" for name in changes]
+        if changes and not self.name:
+            raise UsageError(f"{flags[0]} changes an insert, and none is named", hint="Write nvd edit FOLDER NAME.")
+        for name in {"remove", "delete_key"} & {*changes}:
+            if len(changes) > 1:
+                raise UsageError(
+                    f"{' and '.join(flags)} do not go together", hint=f"Give --{name.replace('_', '-')} alone."
+                )
+        if self.key is not None and not {"corners", "box", "opacity"} & {*changes}:
+            raise UsageError("--key is the frame of corners or opacity", hint="Add --corners, --box or --opacity.")
+        _check_frame(self.frame, self.corners, self.box)
+
     def _change(self, decomposition: Decomposition) -> None:
         if self.remove:
             remove_insert(decomposition, self.name)
+            return
+        if self.delete_key is not None:
+            delete_key(decomposition, self.name, self.delete_key)
             return
         values = _values(self.blend, self.frames, self.fade, self.clipped)
         if self.visible:
@@ -136,6 +160,11 @@ def _values(
     if clipped:
         values["is_clipped"] = clipped == "on"
     return values
+
+
+def _check_frame(frame: int | None, corners: object, box: object) -> None:
+    if frame is not None and not (corners or box):
+        raise UsageError("--frame is the frame that corners are on", hint="Add --corners or --box.")
 
 
 def _points(corners: tuple[str, str, str, str] | None, box: str | None) -> list[tuple[float, float]] | None:
@@ -174,5 +203,7 @@ def _words(one: Insert) -> str:
         parts.append(f"{one.count} pictures from frame {one.start}")
     if one.first is not None or one.last is not None:
         parts.append(f"frames {one.first}-{one.last}")
+    if keys := sorted({row[0] for rows in (one.corners, one.opacity) for row in rows if len(rows) > 1}):
+        parts.append(f"keys at {', '.join(f'{key:g}' for key in keys)}")
     parts += ["clipped to the outline"] * one.is_clipped + ["hidden"] * (not one.is_visible)
     return ", ".join(parts)
