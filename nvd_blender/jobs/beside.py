@@ -5,6 +5,7 @@ Data must not change under a stroke or a render, nor in another .blend than the 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +32,7 @@ _finished: list[ResultTask] = []
 
 
 @dataclass
-class ResultTask(tasks.Task):
+class ResultTask(tasks.Task, ABC):
     """Command on a result.
 
     Attributes:
@@ -50,13 +51,13 @@ class ResultTask(tasks.Task):
         """What the command has done, in words, as soon as it has ended."""
         return ""
 
+    @abstractmethod
     def show(self, scene: bpy.types.Scene | None) -> None:
         """Show what the command has done.
 
         Args:
             scene: of the result; None if there is none in this .blend, or it is another one by now.
         """
-        raise NotImplementedError
 
     def _show_when_idle(self) -> None:
         self.success = self.outcome()

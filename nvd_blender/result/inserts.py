@@ -309,7 +309,7 @@ def _keys(node: Node, labels: Sequence[str], before: Keys, numbers: range) -> Ke
     ours = [curve for (path, _), curve in curves.items() if path in paths]
     points = [point for curve in ours for point in curve.keyframe_points]
     is_linear = all(point.interpolation == "LINEAR" for point in points) and not any(one.modifiers for one in ours)
-    frames = sorted({point.co.x for point in points} or {0.0}) if is_linear else list(map(float, numbers))
+    frames = sorted({point.co.x for point in points} or {numbers[0] - 1.0}) if is_linear else list(map(float, numbers))
     rows = []
     for frame in frames:
         row = [frame]

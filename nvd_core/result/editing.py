@@ -28,7 +28,6 @@ from nvd_core.spec.edits import (
     keyed,
     read_edits,
     taken_names,
-    unkeyed,
     write_edits,
 )
 from nvd_core.spec.errors import InputError
@@ -75,8 +74,11 @@ def insert_picture(
             insert = write_pictures(decomposition.folder, name, source, corners, size_of(covered))
             written.append(insert)
             insert = replace(insert, **{"start": decomposition.manifest.source.first, **values})
-            if frame is not None:  # where it was pinned is where it stays, once another frame gets a key
-                insert = replace(insert, corners=((float(frame), *insert.corners[0][1:]),))
+            # Where it was pinned is where it stays, once another frame gets a key.
+            at = _before(decomposition) if frame is None else float(frame)
+            insert = replace(insert, corners=((at, *insert.corners[0][1:]),))
+            if len(insert.opacity) == 1:
+                insert = replace(insert, opacity=((_before(decomposition), *insert.opacity[0][1:]),))
             stack = edits.get(layer, NO_EDITS)
             edits[layer] = replace(stack, inserts=(*stack.inserts, insert))
     except BaseException:
@@ -136,7 +138,7 @@ def delete_key(decomposition: Decomposition, name: str, frame: int) -> Insert:
         if frame not in known:
             hint = f"It has keys at {', '.join(f'{one:g}' for one in known)}." if known else "It has no keys."
             raise InputError(f"{name} has no key at frame {frame}", where=edits_path(decomposition.folder), hint=hint)
-        corners, opacity = (unkeyed(keys, frame) for keys in (insert.corners, insert.opacity))
+        corners, opacity = (_unkeyed(keys, frame, decomposition) for keys in (insert.corners, insert.opacity))
         edits[layer] = edits[layer].having(replace(insert, corners=corners, opacity=opacity))
     return edits[layer].named(name)
 
@@ -190,8 +192,18 @@ def _with_ends(insert: Insert, decomposition: Decomposition) -> Insert:
 def _keys(keys: Keys, frame: int | None, values: Sequence[float], decomposition: Decomposition) -> Keys:
     """Set values at a frame, or in all frames; the first key's values hold in all, too."""
     if frame is None:
-        return ((0.0, *values),)
+        return ((_before(decomposition), *values),)
     return keyed(() if _is_constant(keys, decomposition) else keys, frame, values)
+
+
+def _unkeyed(keys: Keys, frame: int, decomposition: Decomposition) -> Keys:
+    """Delete the key at a frame, if there is one; the last one's values hold in all frames."""
+    return tuple(row for row in keys if row[0] != frame) or ((_before(decomposition), *keys[0][1:]),)
+
+
+def _before(decomposition: Decomposition) -> float:
+    """Frame of values that do not change: none of the shot's."""
+    return decomposition.manifest.source.first - 1.0
 
 
 def _is_constant(keys: Keys, decomposition: Decomposition) -> bool:

@@ -38,6 +38,7 @@ def open_inserts(folder: Path, inserts: Sequence[Insert]) -> Callable[[int], lis
         InputError: a still cannot be read, or a picture of a sequence is missing; the function raises it for one of a
             sequence that cannot be read.
     """
+    inserts = [one for one in inserts if one.is_visible]
     for one in inserts:
         if missing := next((path for path in one.paths(folder) if not path.is_file()), None):
             hint = "Restore it, or remove the insert and insert its picture again."

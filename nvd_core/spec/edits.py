@@ -1,7 +1,7 @@
 """Edits of a result: for every layer a stack of inserts, pictures pinned to its atlas over what is painted there.
 
 They lie in ``edits.json`` and ``edits/``. Key frames are rows ``(frame, values...)``, interpolated linearly, constant
-before the first and after the last; so a value that does not change is one row.
+before the first and after the last; so a value that does not change is one row, at a frame before the shot.
 """
 
 from __future__ import annotations
@@ -168,12 +168,6 @@ def at(keys: Sequence[Sequence[float]], frame: float) -> tuple[float, ...]:
 def keyed(keys: Keys, frame: float, values: Sequence[float]) -> Keys:
     """Set values at a frame: one more key frame, or another value of an existing one."""
     return tuple(sorted({row[0]: row for row in (*keys, (float(frame), *values))}.values()))
-
-
-def unkeyed(keys: Keys, frame: float) -> Keys:
-    """Delete the key at a frame, if there is one; the last one's values hold in all frames."""
-    left = tuple(row for row in keys if row[0] != frame)
-    return left or ((0.0, *keys[0][1:]),)
 
 
 def edits_path(folder: Path) -> Path:

@@ -109,13 +109,11 @@ def test_nothing_that_is_seen(frames: Pictures, tmp_path: Path) -> None:
         assert all(np.array_equal(one, mask[0]) for one in made)
 
 
-@pytest.mark.parametrize(("window", "ends"), [(96, (0.2, 0.7)), (8, (0.4, 1.0))])
-def test_after_an_interruption_the_masks_are_the_same(
-    frames: Pictures, tmp_path: Path, window: int, ends: tuple[float, float]
-) -> None:
+@pytest.mark.parametrize("window", [96, 8])
+def test_after_an_interruption_the_masks_are_the_same(frames: Pictures, tmp_path: Path, window: int) -> None:
     masks = {"thing": [Cutout.of(lame(t).astype(np.float32)) for t in range(FRAMES)]}
     whole_run = regain(frames, masks, {}, window, tmp_path, tmp_path / "maps")
-    for end in ends:
+    for end in (0.2, 0.4, 0.7, 1.0):
         work = partial(regain, frames, masks, {}, window, tmp_path, tmp_path / "interrupted")
         stop(lambda tell, work=work: work(Progress(tell)), lambda event, end=end: event.done >= end)
         other = regain(frames, masks, {}, 5, tmp_path, tmp_path / "interrupted")

@@ -62,7 +62,7 @@ def _command(arguments: Sequence[str]) -> Any:  # noqa: ANN401 (one of the comma
     kind = _class(name)
     asked = kind, arguments[1:], f"nvd {name}", kind.__doc__
     command = _parsed(*asked)
-    if getattr(command, "job", None) is None:
+    if not hasattr(kind, "of_job") or command.job is None:
         return command
     # What the job says is what flags are left out for; a flag that is there is stronger.
     return _parsed(*asked, default=kind.of_job(command.job))

@@ -118,11 +118,8 @@ class Edit:
         flags = [f"--{name.replace('_', '-')}" for name in changes]
         if changes and not self.name:
             raise UsageError(f"{flags[0]} changes an insert, and none is named", hint="Write nvd edit FOLDER NAME.")
-        for name in {"remove", "delete_key"} & {*changes}:
-            if len(changes) > 1:
-                raise UsageError(
-                    f"{' and '.join(flags)} do not go together", hint=f"Give --{name.replace('_', '-')} alone."
-                )
+        if len(changes) > 1 and {"remove", "delete_key"} & {*changes}:
+            raise UsageError(f"{' and '.join(flags)} do not go together", hint="Give them one after the other.")
         if self.key is not None and not {"corners", "box", "opacity"} & {*changes}:
             raise UsageError("--key is the frame of corners or opacity", hint="Add --corners, --box or --opacity.")
         _check_frame(self.frame, self.corners, self.box)
